@@ -1,0 +1,5 @@
+"""The command line front, `tsunami`."""
+
+
+def main() -> None:
+    """Run the command line."""

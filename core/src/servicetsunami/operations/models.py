@@ -1,0 +1,262 @@
+"""What operations return: one model serves as tool output, HTTP response and `--json`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from servicetsunami.sdk import Problem
+
+Cell = bool | int | float | str | None
+"""A value of a result. What JSON cannot hold exactly (decimals, 64-bit integers, dates, bytes) is text."""
+
+
+class Result(BaseModel):
+    """Base of every result."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ConnectResult(Result):
+    """A connection that was stored."""
+
+    connection_id: str
+    name: str
+    connector: str
+    status: Literal["success", "failed"] = Field(description="Whether the connection's test passed.")
+    problem: Problem | None = Field(None, description="Why the test failed; the connection is stored all the same.")
+    tables: int | None = Field(None, description="How many tables the credentials may read.")
+    notice: str | None = Field(None, description="Something the person should know.")
+
+
+class TestResult(Result):
+    """The outcome of testing a connection."""
+
+    connection_id: str
+    status: Literal["success", "failed"]
+    problem: Problem | None = None
+    tables: int | None = None
+    elapsed_seconds: float
+
+
+class SourceColumn(Result):
+    """A column at the source."""
+
+    name: str
+    type: str
+
+
+class SourceTable(Result):
+    """A table, view or other stream at the source."""
+
+    table_name: str
+    kind: str
+    key: tuple[str, ...]
+    cursor: str | None = Field(None, description="Column used for incremental syncs.")
+    cursor_candidates: tuple[str, ...] = ()
+    sync_modes: tuple[str, ...]
+    rows: int | None = Field(None, description="Estimate.")
+    size_bytes: int | None = None
+    description: str = ""
+    columns: tuple[SourceColumn, ...] = Field((), description="Given when one table is asked for, or few match.")
+    bronze_table: str | None = Field(None, description="Where it was synced to, if it was.")
+
+
+class SourceTables(Result):
+    """The tables a connection may read."""
+
+    connection_id: str
+    tables: tuple[SourceTable, ...]
+    total: int
+    truncated: bool = False
+    next_cursor: str | None = None
+
+
+class RunView(Result):
+    """A run, as far as it has come."""
+
+    run_id: str
+    kind: str
+    status: Literal["queued", "running", "succeeded", "failed", "cancelled", "interrupted"]
+    connection_id: str | None = None
+    table_name: str | None = None
+    bronze_table: str | None = Field(None, description="Full name: catalog.bronze.table.")
+    sync_mode: str | None = None
+    rows: int = Field(0, description="Rows written.")
+    rows_read: int = 0
+    rows_rescued: int = Field(0, description="Rows with a cell that did not fit its column; see `_rescued`.")
+    rows_total: int | None = Field(None, description="Estimate of the rows to read.")
+    bytes_read: int = 0
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    elapsed_seconds: float | None = None
+    message: str = ""
+    problem: Problem | None = None
+    notes: tuple[str, ...] = Field((), description="What a person should know of this run.")
+
+
+class RunList(Result):
+    """Runs, newest first."""
+
+    runs: tuple[RunView, ...]
+
+
+class ConnectionView(Result):
+    """A stored connection; secrets are named, never shown."""
+
+    connection_id: str
+    name: str
+    connector: str
+    settings: dict[str, Cell | list[Cell]]
+    secrets: tuple[str, ...] = Field((), description="Names of the stored secrets.")
+    available: bool = Field(description="False while the connector is not installed.")
+    status: Literal["success", "failed", "untested"]
+    tested_at: datetime | None = None
+    created_at: datetime
+
+
+class ConnectionList(Result):
+    """The tenant's connections."""
+
+    connections: tuple[ConnectionView, ...]
+
+
+class DeleteResult(Result):
+    """A connection that was deleted."""
+
+    connection_id: str
+    name: str
+    kept_tables: tuple[str, ...] = Field((), description="Tables that stay in the lakehouse.")
+
+
+class ResultColumn(Result):
+    """A column of a query's answer."""
+
+    name: str
+    type: str
+
+
+class QueryResult(Result):
+    """Rows that answer a query, as arrays in the order of `columns`."""
+
+    columns: tuple[ResultColumn, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    row_count: int = Field(description="How many rows are in this answer.")
+    truncated: bool = Field(description="True if there were more rows than fit this answer.")
+    execution_time: float = Field(description="Seconds.")
+    result: Cell = Field(None, description="The value, when the answer is a single cell.")
+    notice: str | None = None
+
+
+class TableView(Result):
+    """A table of the lakehouse."""
+
+    table: str = Field(description="Full name: catalog.layer.table.")
+    layer: str
+    rows: int | None = None
+    size_bytes: int | None = None
+    updated_at: datetime | None = None
+    comment: str = ""
+
+
+class TableList(Result):
+    """The tenant's tables."""
+
+    catalog: str
+    tables: tuple[TableView, ...]
+    total: int
+    truncated: bool = False
+    next_cursor: str | None = None
+
+
+class ColumnView(Result):
+    """A column of a table."""
+
+    name: str
+    type: str
+    nullable: bool
+    comment: str = ""
+    source_type: str = ""
+
+
+class TableVersion(Result):
+    """One change in a table's history."""
+
+    version: int
+    timestamp: datetime | None = None
+    operation: str
+    rows_added: int | None = None
+    rows_removed: int | None = None
+
+
+class TableDescription(Result):
+    """All about one table."""
+
+    table: TableView
+    columns: tuple[ColumnView, ...]
+    key: tuple[str, ...] = ()
+    version: int
+    history: tuple[TableVersion, ...] = ()
+
+
+class PluginView(Result):
+    """A plugin that works."""
+
+    name: str
+    title: str
+    kind: Literal["connector", "sink"]
+    description: str
+    version: str
+    distribution: str
+    license: str
+    capabilities: tuple[str, ...]
+
+
+class PluginFailureView(Result):
+    """A plugin that does not work, and why."""
+
+    distribution: str
+    version: str
+    entry_point: str
+    code: str
+    reason: str
+    fix: str
+
+
+class PluginList(Result):
+    """What was found through entry points."""
+
+    plugins: tuple[PluginView, ...]
+    failures: tuple[PluginFailureView, ...]
+
+
+class SettingView(Result):
+    """One setting, its value (masked if secret) and where it came from."""
+
+    name: str
+    value: str | None
+    origin: str
+
+
+class SettingList(Result):
+    """The settings in force."""
+
+    settings: tuple[SettingView, ...]
+
+
+class CheckView(Result):
+    """One check of `doctor`."""
+
+    name: str
+    status: Literal["ok", "warning", "failed"]
+    detail: str
+    fix: str | None = None
+
+
+class CheckList(Result):
+    """What `doctor` found."""
+
+    checks: tuple[CheckView, ...]

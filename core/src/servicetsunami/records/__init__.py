@@ -1,0 +1,1 @@
+"""The system of record: tenants, connections, credentials, datasets, runs."""

@@ -1,0 +1,115 @@
+"""The system of record as one interface, embedded or remote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Protocol
+
+from servicetsunami.records.models import Connection, Dataset, Run, RunStatus, SyncPoint, Tenant
+from servicetsunami.sdk import Json, TableName
+
+
+class Records(Protocol):
+    """Tenants, connections, credentials, datasets, runs and checkpoints.
+
+    Every method that takes a tenant sees that tenant's rows only; another tenant's id is answered exactly like an
+    unknown one, with `NotFound`.
+    """
+
+    async def close(self) -> None:
+        """Release the database."""
+
+    # tenants
+
+    async def create_tenant(self, tenant_id: str, title: str = "") -> Tenant:
+        """Create a tenant, or return it if it exists; raises `ConfigError` for an id that is not well formed."""
+
+    async def tenants(self) -> Sequence[Tenant]:
+        """List tenants by id."""
+
+    async def require_tenant(self, tenant_id: str) -> Tenant:
+        """Return a tenant; raises `NotFound`."""
+
+    # connections and their credentials
+
+    async def create_connection(
+        self, tenant: str, *, name: str, connector: str, settings: Json, secrets: Mapping[str, str], streams: Json
+    ) -> Connection:
+        """Store a connection and its sealed secrets; raises `ConfigError` (code `name_taken`) if the name is in use."""
+
+    async def replace_connection(
+        self, tenant: str, connection_id: str, *, settings: Json, secrets: Mapping[str, str], streams: Json
+    ) -> Connection:
+        """Replace settings and secrets of a connection; `secrets` is the whole new set."""
+
+    async def record_test(self, tenant: str, connection_id: str, problem: Json | None) -> None:
+        """Keep the outcome of a test: None if it passed."""
+
+    async def connections(self, tenant: str) -> Sequence[Connection]:
+        """List the tenant's connections by name."""
+
+    async def connection(self, tenant: str, id_or_name: str) -> Connection:
+        """Return a connection by id or name; raises `NotFound` (code `connection_not_found`) with near names."""
+
+    async def delete_connection(self, tenant: str, connection_id: str) -> None:
+        """Delete a connection, its secrets and its checkpoints; its tables stay."""
+
+    async def reveal_secrets(self, tenant: str, connection_id: str) -> dict[str, str]:
+        """Open the connection's secrets, at the moment they are needed to dial."""
+
+    async def rotate_keys(self) -> int:
+        """Seal every secret anew under the current key; returns how many were."""
+
+    # datasets
+
+    async def claim_table(self, tenant: str, connection_id: str, stream: str, wanted: Sequence[TableName]) -> Dataset:
+        """Give the stream the first of the wanted names nobody else owns; the one it has, if it has one already.
+
+        The answer is the same for all processes. A stream that has a name keeps it unless `wanted` names one outright,
+        which is then `wanted`'s only entry.
+        """
+
+    async def record_sync(self, tenant: str, table: TableName, *, rows: int | None, run_id: str) -> None:
+        """Note that a run brought the table up to date."""
+
+    async def datasets(self, tenant: str) -> Sequence[Dataset]:
+        """List the tenant's datasets by table."""
+
+    # runs
+
+    async def create_run(self, tenant: str, kind: str, **fields: Any) -> Run:
+        """Create a queued run with a fresh id; `fields` are those of `Run`."""
+
+    async def change_run(self, tenant: str, run_id: str, **changes: Any) -> Run:
+        """Change fields of a run; a final status never changes again."""
+
+    async def run(self, tenant: str, run_id: str) -> Run:
+        """Return a run; raises `NotFound` (code `run_not_found`)."""
+
+    async def runs(
+        self, tenant: str, *, status: RunStatus | None = None, connection_id: str | None = None, limit: int = 50
+    ) -> Sequence[Run]:
+        """List runs, newest first."""
+
+    async def request_cancel(self, tenant: str, run_id: str) -> Run:
+        """Ask a run to stop; its owner sees it. A final run is returned as it is."""
+
+    async def interrupt_stale_runs(self, older_than: timedelta) -> int:
+        """Mark running runs without a heartbeat for so long as interrupted; returns how many."""
+
+    async def lease(self, name: str, owner: str, duration: timedelta) -> bool:
+        """Take or renew the named lease; False while another owner holds it."""
+
+    async def release(self, name: str, owner: str) -> None:
+        """Give the named lease back, if `owner` holds it."""
+
+    # checkpoints
+
+    async def sync_point(self, tenant: str, connection_id: str, stream: str) -> SyncPoint | None:
+        """Return how far the stream's syncs came; None before the first."""
+
+    async def save_sync_point(
+        self, tenant: str, connection_id: str, stream: str, *, app: str, seq: int, state: Json
+    ) -> None:
+        """Keep how far the stream's syncs came."""

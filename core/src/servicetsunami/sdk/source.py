@@ -1,0 +1,98 @@
+"""Sources, and the mixins by which a source declares what more it can do.
+
+A source may rely on this: one instance is used by one thread at a time; the host pulls, so a paused host is a paused
+generator; `close()` and the generator's `finally` blocks always run; `Read.state` is exactly the last
+`Checkpoint.state` whose rows are durably in the sink.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from servicetsunami.sdk.items import Item, Json
+from servicetsunami.sdk.plugin import ConfigT, Plugin
+from servicetsunami.sdk.sink import QueryLimits
+from servicetsunami.sdk.stream import Read, Split, Stream
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Source(Plugin[ConfigT]):
+    """A connector: it reads one kind of source."""
+
+    def check(self) -> None:
+        """Raise the error that explains why this cannot work; return if it can.
+
+        The default discovers the streams and reads one row of the first.
+        """
+        for stream in self.streams():
+            items = self.read(Read(stream, limit=1, batch_rows=1))
+            try:
+                next(items, None)
+            finally:
+                _close(items)
+            return
+
+    @abstractmethod
+    def streams(self) -> Iterable[Stream]:
+        """Yield every stream the credentials may read, in a stable order."""
+
+    @abstractmethod
+    def read(self, read: Read) -> Iterator[Item]:
+        """Yield the rows asked for, with a `Checkpoint` wherever a later read could go on from."""
+
+
+class Splittable(ABC):
+    """A source whose streams can be read in parts, in parallel."""
+
+    @abstractmethod
+    def splits(self, read: Read, target: int) -> Sequence[Split]:
+        """Plan about `target` parts that together hold every row once; () where the stream cannot be split.
+
+        The instance that planned stays open until every part is read, so that it may hold a snapshot for them. Each
+        part is read by an instance of its own.
+        """
+
+
+class ChangeFeed(ABC):
+    """A source that can tell inserts, updates and deletes from its log."""
+
+    @abstractmethod
+    def position(self, streams: Sequence[Stream]) -> Json:
+        """Return the log's present position, taken before the snapshot is read."""
+
+    @abstractmethod
+    def changes(self, streams: Sequence[Stream], state: Json) -> Iterator[Item]:
+        """Yield the changes after `state`, with checkpoints."""
+
+    @abstractmethod
+    def ack(self, state: Json) -> None:
+        """Learn that everything up to `state` is durable in the sink."""
+
+
+class Queryable(ABC):
+    """A source that answers one read-only SQL statement in its own dialect."""
+
+    dialect: ClassVar[str]
+    """Name of the SQL dialect, as people know it: `PostgreSQL`."""
+
+    @abstractmethod
+    def query(self, sql: str, limits: QueryLimits) -> pa.RecordBatchReader:
+        """Run one SELECT and stream its rows; refuse anything else with `ConfigError` and code `sql_refused`."""
+
+
+class Uploads(ABC):
+    """A source that takes the content of a file a person hands over."""
+
+    @abstractmethod
+    def accepts(self, file_name: str) -> bool:
+        """Tell whether a file of this name can be read."""
+
+
+def _close(items: object) -> None:
+    close = getattr(items, "close", None)
+    if close is not None:
+        close()

@@ -1,0 +1,33 @@
+"""The only place that quotes identifiers, and the two guards that decide which SQL may run.
+
+The guards are imported at first use: they bring sqlglot and postgast, which the rest of the SDK does without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from servicetsunami.sdk.sql.guarded import GuardedQuery
+from servicetsunami.sdk.sql.quoting import Dialect, quote_identifier, quote_path
+
+__all__ = ["Dialect", "GuardedQuery", "guard_databricks", "guard_postgres", "quote_identifier", "quote_path"]
+
+
+def guard_databricks(sql: str, *, catalog: str, layers: Collection[str]) -> GuardedQuery:
+    """Let one SELECT in Databricks SQL through, regenerated, that reads tables of `catalog` in `layers` only.
+
+    Raises `ConfigError` with code `sql_refused` (what may never run) or `sql_invalid` (what does not parse).
+    """
+    from servicetsunami.sdk.sql import databricks  # noqa: PLC0415 - sqlglot is imported at first use
+
+    return databricks.guard(sql, catalog=catalog, layers=layers)
+
+
+def guard_postgres(sql: str) -> str:
+    """Let one SELECT in PostgreSQL's SQL through and return it regenerated from its syntax tree.
+
+    Raises `ConfigError` with code `sql_refused` or `sql_invalid`.
+    """
+    from servicetsunami.sdk.sql import postgres  # noqa: PLC0415 - postgast is imported at first use
+
+    return postgres.guard(sql)

@@ -1,0 +1,1 @@
+"""The certification kit: contract suites that every connector and sink passes."""
