@@ -18,7 +18,7 @@ def guard_databricks(sql: str, *, catalog: str, layers: Collection[str]) -> Guar
 
     Raises `ConfigError` with code `sql_refused` (what may never run) or `sql_invalid` (what does not parse).
     """
-    from servicetsunami.sdk.sql import databricks  # noqa: PLC0415 - sqlglot is imported at first use
+    from servicetsunami.sdk.sql import databricks
 
     return databricks.guard(sql, catalog=catalog, layers=layers)
 
@@ -28,6 +28,6 @@ def guard_postgres(sql: str) -> str:
 
     Raises `ConfigError` with code `sql_refused` or `sql_invalid`.
     """
-    from servicetsunami.sdk.sql import postgres  # noqa: PLC0415 - postgast is imported at first use
+    from servicetsunami.sdk.sql import postgres
 
     return postgres.guard(sql)
