@@ -260,3 +260,16 @@ class CheckList(Result):
     """What `doctor` found."""
 
     checks: tuple[CheckView, ...]
+
+
+class TenantView(Result):
+    """A tenant."""
+
+    tenant_id: str
+    title: str = ""
+
+
+class TenantList(Result):
+    """The tenants of this installation."""
+
+    tenants: tuple[TenantView, ...]

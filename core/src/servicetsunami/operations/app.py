@@ -1,0 +1,118 @@
+"""What a process holds while it serves: settings, plugins, records, and the runs it executes."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from servicetsunami.operations.problems import config_error
+from servicetsunami.operations.runs import RunKeeper
+from servicetsunami.plugins import Plugins, discover
+from servicetsunami.records import Connection, Records, open_records, open_vault
+from servicetsunami.runtime import AddressPolicy, HostContext, LoadedSettings, Redactor, Settings, refuse_unserved
+from servicetsunami.sdk import ConfigError, Sink, Source, Warehouse
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls: the tenant comes from here and from nothing the caller says."""
+
+    tenant: str
+    local: bool = True
+    """True on stdio and the command line: the caller is the person whose machine this is."""
+
+
+class App:
+    """Everything an operation needs; opened once per process by `open_app`."""
+
+    def __init__(self, loaded: LoadedSettings, plugins: Plugins, records: Records, redactor: Redactor) -> None:
+        self.loaded = loaded
+        self.settings: Settings = loaded.settings
+        self.plugins = plugins
+        self.records = records
+        self.redactor = redactor
+        self.owner = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
+        self.runs = RunKeeper(self)
+
+    @property
+    def sink_name(self) -> str:
+        """The sink in force: the setting, else the lakehouse."""
+        return self.settings.sink or "lakehouse"
+
+    @property
+    def warehouse_class(self) -> type[Sink[Any]] | None:
+        """The class of the active sink if it can be asked, None if it is missing or cannot."""
+        cls = self.plugins.sinks.get(self.sink_name)
+        return cls if cls is not None and issubclass(cls, Warehouse) else None
+
+    def open_source(self, connection: Connection, secrets: Mapping[str, str], cancel: threading.Event) -> Source[Any]:
+        """Make a source instance of a connection; the caller closes it."""
+        cls = self.plugins.connector(connection.connector)
+        return self.new_source(cls, {**connection.settings, **secrets}, connection.tenant, cancel)
+
+    def new_source(
+        self, cls: type[Source[Any]], config: Mapping[str, Any], tenant: str, cancel: threading.Event
+    ) -> Source[Any]:
+        """Make a source instance from raw settings; raises `ConfigError` that names the field, never its value."""
+        try:
+            parsed = cls.config_type.model_validate(dict(config))
+        except ValidationError as error:
+            raise config_error(error, cls) from None
+        return cls(parsed, self._context(tenant, cls.name, cancel))
+
+    def open_sink(self, tenant: str, cancel: threading.Event) -> Sink[Any]:
+        """Make an instance of the active sink for a tenant; the caller closes it."""
+        cls = self.plugins.sink(self.sink_name)
+        return cls(cls.config_type(), self._context(tenant, cls.name, cancel))
+
+    def open_warehouse(self, tenant: str, cancel: threading.Event) -> tuple[Sink[Any], Warehouse]:
+        """Make an instance of the active sink as sink and as warehouse; the caller closes it."""
+        sink = self.open_sink(tenant, cancel)
+        if not isinstance(sink, Warehouse):
+            raise ConfigError(
+                f"the sink '{self.sink_name}' stores rows but cannot be queried",
+                code="sink_not_queryable",
+                fix="choose a sink that is a warehouse, such as lakehouse, with the setting `sink`",
+            )
+        return sink, sink
+
+    def _context(self, tenant: str, plugin: str, cancel: threading.Event) -> HostContext:
+        policy = AddressPolicy(allow_private=self.settings.allow_private_addresses)
+        return HostContext(tenant, plugin, self.settings.home / "data" / plugin, policy, cancel, self.redactor)
+
+    async def close(self) -> None:
+        """Park the runs and release the records."""
+        await self.runs.close()
+        await self.records.close()
+
+
+@asynccontextmanager
+async def open_app(loaded: LoadedSettings) -> AsyncIterator[App]:
+    """Open everything a front needs, and close it at the end."""
+    settings = loaded.settings
+    plugins = discover(allow=settings.plugins_allow)
+    refuse_unserved(settings, plugins.sinks.keys())
+    home: Path = settings.home
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    master_key = settings.master_key.get_secret_value() if settings.master_key else None
+    vault = open_vault(home, master_key=master_key, use_keyring=settings.use_keyring)
+    records = await open_records(settings.records_url or f"sqlite:///{home / 'records.db'}", vault)
+    app = App(loaded, plugins, records, Redactor())
+    try:
+        await records.create_tenant(settings.tenant)
+        yield app
+    finally:
+        await app.close()
+
+
+def local_caller(app: App) -> Caller:
+    """Return the caller of stdio and the command line: the person whose machine this is."""
+    return Caller(app.settings.tenant, local=True)

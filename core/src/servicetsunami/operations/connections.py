@@ -1,0 +1,116 @@
+"""Connections: make, test, list and delete."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from servicetsunami.operations.models import ConnectionList, ConnectResult, DeleteResult, TestResult
+from servicetsunami.operations.opened import with_source
+from servicetsunami.operations.views import connection_view
+from servicetsunami.records import Connection
+from servicetsunami.sdk import ConfigError, Json, Source, TsunamiError, nearest, secret_fields
+
+if TYPE_CHECKING:
+    from servicetsunami.operations.app import App, Caller
+
+_STREAM_SETTINGS = ("target", "cursor", "key")
+SECRET_NOTICE = (
+    "The secret passed through this conversation. It is stored encrypted and never given back; to keep secrets out of "
+    "conversations, connect with `tsunami connect` in a terminal instead."
+)
+
+
+async def connect_source(
+    app: App, caller: Caller, *, connector: str, name: str, config: Mapping[str, Any], streams: Json | None = None
+) -> ConnectResult:
+    """Store a connection, encrypted, and test it.
+
+    The connection is stored even if its test fails, so that a person can correct one setting: connecting again under
+    the same name replaces it. Raises `ConfigError` for settings that are not valid.
+    """
+    cls = app.plugins.connector(connector)
+    _check_stream_settings(streams or {})
+    app.new_source(cls, config, caller.tenant, threading.Event()).close()
+    secrets = {field: str(config[field]) for field in secret_fields(cls.config_type) if config.get(field) is not None}
+    app.redactor.add(secrets.values())
+    settings = {field: value for field, value in config.items() if field not in secrets and value is not None}
+    connection = await _store(app, caller, name, connector, settings, secrets, streams or {})
+    test = await test_connection(app, caller, connection.id)
+    return ConnectResult(
+        connection_id=connection.id,
+        name=connection.name,
+        connector=connector,
+        status=test.status,
+        problem=test.problem,
+        tables=test.tables,
+    )
+
+
+async def test_connection(app: App, caller: Caller, connection_id: str) -> TestResult:
+    """Test a connection step by step and keep the outcome; a failed test is a result, not an error."""
+    connection = await app.records.connection(caller.tenant, connection_id)
+    began = time.perf_counter()
+    tables, problem = None, None
+    try:
+        tables = await with_source(app, connection, _check)
+    except TsunamiError as error:
+        problem = error.problem()
+    await app.records.record_test(
+        caller.tenant, connection.id, problem.model_dump(mode="json") if problem is not None else None
+    )
+    return TestResult(
+        connection_id=connection.id,
+        status="failed" if problem else "success",
+        problem=problem,
+        tables=tables,
+        elapsed_seconds=round(time.perf_counter() - began, 3),
+    )
+
+
+async def list_connections(app: App, caller: Caller) -> ConnectionList:
+    """List the tenant's connections by name."""
+    connections = await app.records.connections(caller.tenant)
+    return ConnectionList(connections=tuple(connection_view(app, connection) for connection in connections))
+
+
+async def delete_connection(app: App, caller: Caller, connection_id: str) -> DeleteResult:
+    """Delete a connection and its secrets; the tables it filled stay."""
+    connection = await app.records.connection(caller.tenant, connection_id)
+    datasets = await app.records.datasets(caller.tenant)
+    kept = tuple(str(dataset.table) for dataset in datasets if dataset.connection_id == connection.id)
+    await app.records.delete_connection(caller.tenant, connection.id)
+    return DeleteResult(connection_id=connection.id, name=connection.name, kept_tables=kept)
+
+
+def _check(source: Source[Any]) -> int:
+    source.check()
+    return sum(1 for _ in source.streams())
+
+
+async def _store(
+    app: App, caller: Caller, name: str, connector: str, settings: Json, secrets: Mapping[str, str], streams: Json
+) -> Connection:
+    for existing in await app.records.connections(caller.tenant):
+        if existing.name == name and existing.connector == connector:
+            return await app.records.replace_connection(
+                caller.tenant, existing.id, settings=settings, secrets=secrets, streams=streams or existing.streams
+            )
+    return await app.records.create_connection(
+        caller.tenant, name=name, connector=connector, settings=settings, secrets=secrets, streams=streams
+    )
+
+
+def _check_stream_settings(streams: Json) -> None:
+    for stream, settings in streams.items():
+        unknown = [key for key in settings if key not in _STREAM_SETTINGS] if isinstance(settings, dict) else [stream]
+        if unknown:
+            raise ConfigError(
+                f"the settings of stream '{stream}' hold '{unknown[0]}', which is not known",
+                code="unknown_setting",
+                field=f"streams.{stream}",
+                fix="use target, cursor or key",
+                did_you_mean=nearest(unknown[0], _STREAM_SETTINGS),
+            )

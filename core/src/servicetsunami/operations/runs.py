@@ -1,0 +1,196 @@
+"""Executing syncs in the background: a run outlives the call that began it and can be watched and cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from servicetsunami.records import Connection, Run, RunStatus
+from servicetsunami.sdk import Cancelled, TransientError, TsunamiError
+from servicetsunami.sync import Progress, SyncJob, SyncOutcome
+from servicetsunami.sync.crash import plugin_crashed
+
+if TYPE_CHECKING:
+    from servicetsunami.operations.app import App
+
+_HEARTBEAT_SECONDS = 1.0
+LEASE = timedelta(seconds=30)
+"""How long a table stays taken after its writer's last heartbeat."""
+
+
+@dataclass
+class _Execution:
+    """A run that this process executes."""
+
+    run: Run
+    job: SyncJob
+    connection: Connection
+    secrets: Mapping[str, str]
+    progress: Progress
+    cancel: threading.Event
+    finished: asyncio.Event
+    parked: bool = False
+
+
+class RunKeeper:
+    """Starts runs, keeps their rows in the records up to date and parks them when the process ends."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._executions: dict[str, _Execution] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self, run: Run, job: SyncJob, connection: Connection, secrets: Mapping[str, str]) -> None:
+        """Execute a run in the background; raises `TransientError` while another run writes the table."""
+        if not await self._app.records.lease(_lease_name(run), self._lease_owner(run), LEASE):
+            problem = _busy(run)
+            await self._finish(run, RunStatus.FAILED, problem=problem)
+            raise problem
+        execution = _Execution(run, job, connection, secrets, Progress(), threading.Event(), asyncio.Event())
+        self._executions[run.id] = execution
+        task = asyncio.create_task(self._execute(execution), name=run.id)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def wait(self, run_id: str, seconds: float | None) -> None:
+        """Wait until a run of this process has ended, or so long."""
+        execution = self._executions.get(run_id)
+        if execution is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(execution.finished.wait(), seconds)
+
+    def is_here(self, run_id: str) -> bool:
+        """Tell whether this process executes the run."""
+        return run_id in self._executions
+
+    def live(self, run: Run) -> Run:
+        """Return the run with the counters of this moment, if it is executed here."""
+        execution = self._executions.get(run.id)
+        return run if execution is None or run.status.is_final else replace(run, **_counts(execution))
+
+    def cancel(self, run_id: str) -> None:
+        """Cancel a run of this process at once; runs of others see the request in the records."""
+        execution = self._executions.get(run_id)
+        if execution is not None:
+            execution.cancel.set()
+
+    async def close(self) -> None:
+        """Stop every run; the next run of its stream goes on from what the sink has."""
+        for execution in self._executions.values():
+            execution.parked = True
+            execution.cancel.set()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=20)
+
+    async def _execute(self, execution: _Execution) -> None:
+        run = await self._app.records.change_run(
+            execution.run.tenant,
+            execution.run.id,
+            status=RunStatus.RUNNING,
+            started_at=datetime.now(UTC),
+            heartbeat_at=datetime.now(UTC),
+            owner=self._app.owner,
+        )
+        beating = asyncio.create_task(self._beat(execution))
+        try:
+            outcome = await asyncio.to_thread(self._sync, execution)
+            await self._succeed(run, execution, outcome)
+        except TsunamiError as error:
+            await self._fail(run, execution, error)
+        except Exception as error:  # the outermost handler of a run: whatever happens, its row says so
+            await self._fail(run, execution, plugin_crashed(error))
+        finally:
+            beating.cancel()
+            await self._app.records.release(_lease_name(run), self._lease_owner(run))
+            del self._executions[run.id]
+            execution.finished.set()
+
+    def _sync(self, execution: _Execution) -> SyncOutcome:
+        from servicetsunami.sync.engine import Engine
+
+        app, cancel = self._app, execution.cancel
+        sink = app.open_sink(execution.run.tenant, cancel)
+        try:
+            return Engine(
+                execution.job,
+                lambda: app.open_source(execution.connection, execution.secrets, cancel),
+                sink,
+                execution.progress,
+                cancel,
+            ).run()
+        finally:
+            sink.close()
+
+    async def _beat(self, execution: _Execution) -> None:
+        records, run = self._app.records, execution.run
+        while True:
+            await asyncio.sleep(_HEARTBEAT_SECONDS)
+            held = await records.lease(_lease_name(run), self._lease_owner(run), LEASE)
+            seen = await records.change_run(run.tenant, run.id, heartbeat_at=datetime.now(UTC), **_counts(execution))
+            if seen.cancel_requested or not held:
+                execution.cancel.set()
+
+    async def _succeed(self, run: Run, execution: _Execution, outcome: SyncOutcome) -> None:
+        records, job = self._app.records, execution.job
+        await records.record_sync(run.tenant, job.table, rows=outcome.rows_written, run_id=run.id)
+        await records.save_sync_point(
+            run.tenant, execution.connection.id, job.stream.id, app=job.app, seq=outcome.seq, state=outcome.state
+        )
+        notes = [*outcome.notes, *_rescue_note(outcome)]
+        await self._finish(run, RunStatus.SUCCEEDED, **_counts(execution), details={"notes": notes})
+
+    async def _fail(self, run: Run, execution: _Execution, error: TsunamiError) -> None:
+        counts = {**_counts(execution), "rows_written": 0}
+        if execution.parked:
+            message = "The server stopped during this run. Nothing of it is visible; sync again to complete it."
+            await self._finish(run, RunStatus.INTERRUPTED, message=message, **counts)
+        elif isinstance(error, Cancelled):
+            await self._finish(run, RunStatus.CANCELLED, message=error.message, **counts)
+        else:
+            await self._finish(run, RunStatus.FAILED, problem=error, **counts)
+
+    async def _finish(
+        self, run: Run, status: RunStatus, *, problem: TsunamiError | None = None, **changes: Any
+    ) -> None:
+        if problem is not None:
+            changes |= {"problem": problem.problem().model_dump(mode="json"), "message": problem.message}
+        changes = {"message": "", **changes}
+        await self._app.records.change_run(run.tenant, run.id, status=status, finished_at=datetime.now(UTC), **changes)
+
+    def _lease_owner(self, run: Run) -> str:
+        return f"{self._app.owner}/{run.id}"
+
+
+def _lease_name(run: Run) -> str:
+    return f"table/{run.tenant}/{run.table}"
+
+
+def _busy(run: Run) -> TransientError:
+    return TransientError(
+        f"another run is writing {run.table}, so this one did not start",
+        code="table_busy",
+        fix="wait for it: `tsunami runs` or the tool get_run shows how far it is",
+        retry_after_seconds=LEASE.total_seconds(),
+    )
+
+
+def _counts(execution: _Execution) -> dict[str, Any]:
+    progress = execution.progress
+    return {
+        "rows_total": progress.rows_total,
+        "rows_read": progress.rows_read,
+        "rows_written": progress.rows_written,
+        "rows_rescued": progress.rows_rescued,
+        "bytes_read": progress.bytes_read,
+    }
+
+
+def _rescue_note(outcome: SyncOutcome) -> list[str]:
+    if not outcome.rows_rescued:
+        return []
+    return [f"{outcome.rows_rescued:,} rows have cells that did not fit their column; `_rescued` keeps them as JSON."]

@@ -1,0 +1,135 @@
+"""Looking into a connection's source: its tables, and questions in its own dialect."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from servicetsunami.operations.models import QueryResult, SourceColumn, SourceTable, SourceTables
+from servicetsunami.operations.opened import with_source
+from servicetsunami.operations.paging import page
+from servicetsunami.records import Connection
+from servicetsunami.sdk import ConfigError, Json, NotFound, Queryable, QueryLimits, Source, Stream, nearest
+
+if TYPE_CHECKING:
+    from servicetsunami.operations.app import App, Caller
+
+_COLUMNS_SHOWN_UP_TO = 10
+"""With more tables than this in one answer the columns are left out: a model reads the list first."""
+
+
+async def list_source_tables(
+    app: App,
+    caller: Caller,
+    connection_id: str,
+    *,
+    search: str | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
+) -> SourceTables:
+    """List the tables a connection may read; those whose name holds `search`, a page at a time."""
+    connection = await app.records.connection(caller.tenant, connection_id)
+    streams = await with_source(app, connection, lambda source: list(source.streams()))
+    found = [stream for stream in streams if not search or search.casefold() in stream.id.casefold()]
+    shown, next_cursor = page(found, cursor, limit)
+    owned = {
+        dataset.stream: str(dataset.table)
+        for dataset in await app.records.datasets(caller.tenant)
+        if dataset.connection_id == connection.id
+    }
+    with_columns = len(shown) <= _COLUMNS_SHOWN_UP_TO
+    return SourceTables(
+        connection_id=connection.id,
+        tables=tuple(_view(configured(stream, connection), with_columns, owned.get(stream.id)) for stream in shown),
+        total=len(found),
+        truncated=next_cursor is not None,
+        next_cursor=next_cursor,
+    )
+
+
+async def query_source(
+    app: App, caller: Caller, connection_id: str, sql: str, *, limit: int | None = None
+) -> QueryResult:
+    """Answer one SELECT, in the source's own dialect, at the source."""
+    connection = await app.records.connection(caller.tenant, connection_id)
+    limits = QueryLimits(rows=row_limit(limit) + 1, timeout_seconds=app.settings.query_timeout_seconds)
+
+    def ask(source: Source[Any]) -> QueryResult:
+        if not isinstance(source, Queryable):
+            raise ConfigError(
+                f"{source.title or source.name} connections cannot be queried directly",
+                code="not_queryable",
+                fix="sync the table and use query_sql",
+            )
+        began = time.perf_counter()
+        with closing(source.query(sql, limits)) as reader:
+            return answer(reader, limit, began)
+
+    return await with_source(app, connection, ask)
+
+
+def find_stream(streams: list[Stream], table_name: str) -> Stream:
+    """Return the stream a person means by `table_name`; raises `NotFound` with near names."""
+    for match in (
+        lambda stream: stream.id == table_name,
+        lambda stream: stream.id.casefold() == table_name.casefold(),
+        lambda stream: stream.namespace is None and stream.name == table_name.rpartition(".")[2],
+    ):
+        hits = [stream for stream in streams if match(stream)]
+        if len(hits) == 1:
+            return hits[0]
+    ids = [stream.id for stream in streams]
+    raise NotFound(
+        f"the source has no table '{table_name}' that these credentials may read",
+        code="table_not_found",
+        field="table_name",
+        fix="list_source_tables shows what there is; a missing table may lack the SELECT right",
+        did_you_mean=nearest(table_name, ids) or nearest(table_name, [stream.name for stream in streams]),
+    )
+
+
+def configured(stream: Stream, connection: Connection) -> Stream:
+    """Return the stream with the connection's own choice of cursor and key; raises for columns it does not have."""
+    settings: Json = connection.streams.get(stream.id, {})
+    cursor, key = settings.get("cursor", stream.cursor), settings.get("key", stream.key)
+    key = (key,) if isinstance(key, str) else tuple(key)
+    if stream.schema is not None:
+        for column in (*key, *([cursor] if cursor else [])):
+            _require_column(stream, column)
+    return replace(stream, cursor=cursor, key=key)
+
+
+def _require_column(stream: Stream, column: str) -> None:
+    names: list[str] = stream.schema.names if stream.schema is not None else []
+    if column not in names:
+        raise ConfigError(
+            f"the settings of stream '{stream.id}' name the column '{column}', which it does not have",
+            code="column_not_found",
+            field=f"streams.{stream.id}",
+            fix="connect again with a column the table has",
+            did_you_mean=nearest(column, names),
+        )
+
+
+def _view(stream: Stream, with_columns: bool, bronze_table: str | None) -> SourceTable:
+    schema: Any = stream.schema if with_columns and stream.schema is not None else ()
+    return SourceTable(
+        table_name=stream.id,
+        kind=stream.kind,
+        key=stream.key,
+        cursor=stream.cursor,
+        cursor_candidates=stream.cursor_candidates,
+        sync_modes=("incremental", "full") if stream.cursor else ("full",),
+        rows=stream.rows,
+        size_bytes=stream.size_bytes,
+        description=stream.description,
+        columns=tuple(SourceColumn(name=field.name, type=_source_type(field)) for field in schema),
+        bronze_table=bronze_table,
+    )
+
+
+def _source_type(field: Any) -> str:
+    metadata = field.metadata or {}
+    return str(metadata[b"source_type"].decode()) if b"source_type" in metadata else str(field.type)

@@ -1,0 +1,129 @@
+"""Syncing a table into bronze, and watching runs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, cast
+
+from servicetsunami.operations.models import RunList, RunView
+from servicetsunami.operations.opened import with_source
+from servicetsunami.operations.runs import LEASE
+from servicetsunami.operations.sources import configured, find_stream
+from servicetsunami.operations.views import run_view
+from servicetsunami.records import Connection, Run
+from servicetsunami.sdk import ConfigError, Stream, nearest
+from servicetsunami.sync import SyncJob, SyncMode
+from servicetsunami.sync.naming import wanted_tables
+
+if TYPE_CHECKING:
+    from servicetsunami.operations.app import App, Caller
+
+SYNC_MODES: tuple[SyncMode, ...] = ("incremental", "full")
+_WATCH_SECONDS = 0.25
+OnProgress = Callable[[RunView], Awaitable[None]]
+
+
+async def sync_to_bronze(
+    app: App,
+    caller: Caller,
+    connection_id: str,
+    table_name: str,
+    *,
+    sync_mode: str | None = None,
+    wait_seconds: float | None = None,
+    on_progress: OnProgress | None = None,
+) -> RunView:
+    """Bring one table of a connection into bronze.
+
+    Waits until the run has ended, or `wait_seconds`; the run goes on in any case. The default mode is incremental
+    where the table has a cursor, else full.
+    """
+    connection = await app.records.connection(caller.tenant, connection_id)
+    streams = await with_source(app, connection, lambda source: list(source.streams()))
+    stream = configured(find_stream(streams, table_name), connection)
+    mode = _mode(stream, sync_mode)
+    target = connection.streams.get(stream.id, {}).get("target")
+    dataset = await app.records.claim_table(
+        caller.tenant, connection.id, stream.id, wanted_tables(stream, connection.name, target)
+    )
+    run = await app.records.create_run(
+        caller.tenant, "sync", connection_id=connection.id, stream=stream.id, table=str(dataset.table), mode=mode
+    )
+    job = SyncJob(run.id, f"{connection.id}/{stream.id}", stream, dataset.table, mode, evolve=app.settings.evolve)
+    secrets = await app.records.reveal_secrets(caller.tenant, connection.id)
+    await app.runs.start(run, job, connection, secrets)
+    return await _watch(app, caller, run.id, wait_seconds, on_progress)
+
+
+async def get_run(app: App, caller: Caller, run_id: str, *, wait_seconds: float = 0) -> RunView:
+    """Show a run, after it has ended or after `wait_seconds`."""
+    await app.records.run(caller.tenant, run_id)
+    return await _watch(app, caller, run_id, wait_seconds, None)
+
+
+async def cancel_run(app: App, caller: Caller, run_id: str) -> RunView:
+    """Ask a run to stop and wait shortly for it; nothing of it becomes visible."""
+    run = await app.records.request_cancel(caller.tenant, run_id)
+    app.runs.cancel(run.id)
+    return await _watch(app, caller, run.id, 5.0, None)
+
+
+async def list_runs(app: App, caller: Caller, *, limit: int = 20) -> RunList:
+    """List runs, newest first; those whose process is gone are marked as interrupted."""
+    await app.records.interrupt_stale_runs(LEASE + timedelta(seconds=5))
+    catalog = f"tenant_{caller.tenant}"
+    runs = await app.records.runs(caller.tenant, limit=limit)
+    return RunList(runs=tuple(run_view(run, catalog) for run in runs))
+
+
+async def _watch(
+    app: App, caller: Caller, run_id: str, seconds: float | None, on_progress: OnProgress | None
+) -> RunView:
+    deadline = None if seconds is None else time.monotonic() + seconds
+    while True:
+        run = await app.records.run(caller.tenant, run_id)
+        view = run_view(app.runs.live(run), f"tenant_{caller.tenant}")
+        if on_progress is not None:
+            await on_progress(view)
+        left = None if deadline is None else deadline - time.monotonic()
+        if run.status.is_final or (left is not None and left <= 0):
+            return view
+        await _pause(app, run, _WATCH_SECONDS if left is None else min(left, _WATCH_SECONDS))
+
+
+async def _pause(app: App, run: Run, seconds: float) -> None:
+    if app.runs.is_here(run.id):
+        await app.runs.wait(run.id, seconds)
+        return
+    await app.records.interrupt_stale_runs(LEASE + timedelta(seconds=5))
+    await asyncio.sleep(seconds)
+
+
+def _mode(stream: Stream, wish: str | None) -> SyncMode:
+    if wish is None:
+        return "incremental" if stream.cursor else "full"
+    if wish not in SYNC_MODES:
+        raise ConfigError(
+            f"'{wish}' is not a sync mode",
+            code="bad_sync_mode",
+            field="sync_mode",
+            fix="use incremental or full",
+            did_you_mean=nearest(wish, SYNC_MODES),
+        )
+    if wish == "incremental" and not stream.cursor:
+        raise _no_cursor(stream)
+    return cast("SyncMode", wish)
+
+
+def _no_cursor(stream: Stream) -> ConfigError:
+    candidates = ", ".join(stream.cursor_candidates[:5])
+    choose = f"name one of its columns as cursor in the connection's stream settings ({candidates})"
+    return ConfigError(
+        f"'{stream.id}' has no column known to grow with every change, so it cannot be synced incrementally",
+        code="no_cursor",
+        field="sync_mode",
+        fix=f"sync it in full, or {choose}" if candidates else "sync it in full",
+    )

@@ -1,0 +1,121 @@
+"""The tenant's tables: list, describe, ask."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from servicetsunami.operations.models import (
+    ColumnView,
+    QueryResult,
+    TableDescription,
+    TableList,
+    TableVersion,
+    TableView,
+)
+from servicetsunami.operations.paging import page
+from servicetsunami.operations.results import answer, row_limit
+from servicetsunami.operations.threads import in_thread
+from servicetsunami.sdk import Json, QueryLimits, Sink, TableDetails, TableName, TableSummary, Warehouse
+from servicetsunami.sdk.sql import guard_databricks
+
+if TYPE_CHECKING:
+    from servicetsunami.operations.app import App, Caller
+
+LAYERS = ("bronze", "silver", "gold")
+T = TypeVar("T")
+
+
+async def list_tables(
+    app: App, caller: Caller, *, layer: str | None = None, cursor: str | None = None, limit: int = 100
+) -> TableList:
+    """List the tenant's tables, of one layer if given, a page at a time."""
+
+    def work(sink: Sink[Any], warehouse: Warehouse) -> tuple[str, list[TableSummary]]:
+        return sink.catalog(), list(warehouse.tables(layer))
+
+    catalog, summaries = await _with_warehouse(app, caller, work)
+    shown, next_cursor = page(summaries, cursor, limit)
+    return TableList(
+        catalog=catalog,
+        tables=tuple(_table_view(catalog, summary) for summary in shown),
+        total=len(summaries),
+        truncated=next_cursor is not None,
+        next_cursor=next_cursor,
+    )
+
+
+async def describe_table(app: App, caller: Caller, table: str) -> TableDescription:
+    """Describe one table: columns, types, key, comments, size and history."""
+
+    def work(sink: Sink[Any], warehouse: Warehouse) -> tuple[str, TableDetails]:
+        catalog = sink.catalog()
+        return catalog, warehouse.describe(TableName.parse(table.removeprefix(f"{catalog}.")))
+
+    catalog, details = await _with_warehouse(app, caller, work)
+    return TableDescription(
+        table=_table_view(catalog, details.summary),
+        columns=tuple(
+            ColumnView(
+                name=column.name,
+                type=column.type,
+                nullable=column.nullable,
+                comment=column.comment,
+                source_type=column.source_type,
+            )
+            for column in details.columns
+        ),
+        key=details.key,
+        version=details.version,
+        history=tuple(_version(entry) for entry in details.history),
+    )
+
+
+async def query_sql(app: App, caller: Caller, sql: str, *, limit: int | None = None) -> QueryResult:
+    """Answer one SELECT in Databricks SQL over the tenant's tables."""
+    limits = QueryLimits(rows=row_limit(limit) + 1, timeout_seconds=app.settings.query_timeout_seconds)
+
+    def work(sink: Sink[Any], warehouse: Warehouse) -> QueryResult:
+        began = time.perf_counter()
+        query = guard_databricks(sql, catalog=sink.catalog(), layers=LAYERS)
+        with closing(warehouse.query(query, limits)) as reader:
+            return answer(reader, limit, began)
+
+    return await _with_warehouse(app, caller, work)
+
+
+async def _with_warehouse(app: App, caller: Caller, work: Callable[[Sink[Any], Warehouse], T]) -> T:
+    def run(cancel: threading.Event) -> T:
+        sink, warehouse = app.open_warehouse(caller.tenant, cancel)
+        try:
+            return work(sink, warehouse)
+        finally:
+            sink.close()
+
+    return await in_thread(run)
+
+
+def _table_view(catalog: str, summary: TableSummary) -> TableView:
+    return TableView(
+        table=f"{catalog}.{summary.table}",
+        layer=summary.table.layer,
+        rows=summary.rows,
+        size_bytes=summary.size_bytes,
+        updated_at=summary.updated_at,
+        comment=summary.comment,
+    )
+
+
+def _version(entry: Json) -> TableVersion:
+    timestamp = entry.get("timestamp")
+    return TableVersion(
+        version=entry["version"],
+        timestamp=datetime.fromisoformat(timestamp) if timestamp else None,
+        operation=entry.get("operation", ""),
+        rows_added=entry.get("rows_added"),
+        rows_removed=entry.get("rows_removed"),
+    )
