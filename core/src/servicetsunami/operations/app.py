@@ -94,14 +94,18 @@ class App:
         await self.records.close()
 
 
+def _ready(home: Path) -> Path:
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return home
+
+
 @asynccontextmanager
 async def open_app(loaded: LoadedSettings) -> AsyncIterator[App]:
     """Open everything a front needs, and close it at the end."""
     settings = loaded.settings
     plugins = discover(allow=settings.plugins_allow)
     refuse_unserved(settings, plugins.sinks.keys())
-    home: Path = settings.home
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    home = _ready(settings.home)
     master_key = settings.master_key.get_secret_value() if settings.master_key else None
     vault = open_vault(home, master_key=master_key, use_keyring=settings.use_keyring)
     records = await open_records(settings.records_url or f"sqlite:///{home / 'records.db'}", vault)

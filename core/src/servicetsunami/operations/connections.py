@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from servicetsunami.operations.app import App, Caller
 
 _STREAM_SETTINGS = ("target", "cursor", "key")
-SECRET_NOTICE = (
+PASSED_THROUGH_NOTICE = (
     "The secret passed through this conversation. It is stored encrypted and never given back; to keep secrets out of "
     "conversations, connect with `tsunami connect` in a terminal instead."
 )

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from servicetsunami.sdk import ConfigError, Sink, Source, nearest
 
 
-def config_error(error: ValidationError, cls: type[Source[Any]] | type[Sink[Any]]) -> ConfigError:
+def config_error(error: ValidationError, cls: type[Source[Any] | Sink[Any]]) -> ConfigError:
     """Return the first fault of a plugin's settings as an error that names the field and what is wrong with it."""
     fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
     field = ".".join(str(part) for part in fault["loc"]) or "config"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,6 +19,7 @@ from servicetsunami.sync.crash import plugin_crashed
 if TYPE_CHECKING:
     from servicetsunami.operations.app import App
 
+log = logging.getLogger(__name__)
 _HEARTBEAT_SECONDS = 1.0
 LEASE = timedelta(seconds=30)
 """How long a table stays taken after its writer's last heartbeat."""
@@ -103,6 +105,7 @@ class RunKeeper:
         except TsunamiError as error:
             await self._fail(run, execution, error)
         except Exception as error:  # the outermost handler of a run: whatever happens, its row says so
+            log.debug("run %s crashed", run.id, exc_info=True)
             await self._fail(run, execution, plugin_crashed(error))
         finally:
             beating.cancel()

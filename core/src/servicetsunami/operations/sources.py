@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from servicetsunami.operations.models import QueryResult, SourceColumn, SourceTable, SourceTables
 from servicetsunami.operations.opened import with_source
 from servicetsunami.operations.paging import page
+from servicetsunami.operations.results import answer, row_limit
 from servicetsunami.records import Connection
 from servicetsunami.sdk import ConfigError, Json, NotFound, Queryable, QueryLimits, Source, Stream, nearest
 

@@ -6,14 +6,14 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from servicetsunami.operations.models import RunList, RunView
 from servicetsunami.operations.opened import with_source
 from servicetsunami.operations.runs import LEASE
 from servicetsunami.operations.sources import configured, find_stream
 from servicetsunami.operations.views import run_view
-from servicetsunami.records import Connection, Run
+from servicetsunami.records import Run
 from servicetsunami.sdk import ConfigError, Stream, nearest
 from servicetsunami.sync import SyncJob, SyncMode
 from servicetsunami.sync.naming import wanted_tables
@@ -115,7 +115,7 @@ def _mode(stream: Stream, wish: str | None) -> SyncMode:
         )
     if wish == "incremental" and not stream.cursor:
         raise _no_cursor(stream)
-    return cast("SyncMode", wish)
+    return wish
 
 
 def _no_cursor(stream: Stream) -> ConfigError:

@@ -5,6 +5,7 @@ This is the seam behind which reads can move into worker processes: the engine k
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from servicetsunami.sync.crash import plugin_crashed
 
 OpenSource: TypeAlias = Callable[[], Source[Any]]
 
+log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.2
 
 
@@ -62,7 +64,8 @@ class Reader:
             self._pump()
         except TsunamiError as error:
             self._put(Failed(error))
-        except BaseException as error:  # noqa: BLE001 - a plugin may die of anything; its thread must still say so
+        except BaseException as error:  # a plugin may die of anything, and its thread must still say so
+            log.debug("a read crashed", exc_info=True)
             self._put(Failed(plugin_crashed(error)))
         else:
             self._put(Ended())
