@@ -1,0 +1,90 @@
+"""A context for tests: nothing but this machine's loopback may be reached."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+
+from servicetsunami.sdk.context import Address
+from servicetsunami.sdk.errors import Cancelled, ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalContext:
+    """Host services for a test: `LocalContext(data_dir=tmp_path)`.
+
+    `loopback_only=False` lets `dial` reach other machines too.
+    """
+
+    data_dir: Path
+    tenant: str = "default"
+    loopback_only: bool = True
+    log: logging.Logger = field(default_factory=lambda: logging.getLogger("servicetsunami.testing"))
+    _stop: threading.Event = field(default_factory=threading.Event, repr=False)
+
+    def __post_init__(self) -> None:
+        """Make the data folder."""
+        self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def dial(self, host: str, port: int, *, timeout_seconds: float = 10.0) -> Address:
+        """Resolve `host`, refuse what is not loopback and return the first address that accepts a connection."""
+        addresses = _resolve(host, port)
+        if self.loopback_only and not all(ip_address(ip).is_loopback for ip in addresses):
+            raise ConfigError(
+                f"host {host} is not on this machine; a test may reach loopback only",
+                code="address_not_allowed",
+                field="host",
+                step="resolve",
+            )
+        return _first_open(host, port, addresses, timeout_seconds)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait; raises `Cancelled` at once after `cancel()`."""
+        if self._stop.wait(seconds):
+            raise Cancelled("the test cancelled the work")
+
+    def cancelled(self) -> bool:
+        """Tell whether `cancel()` was called."""
+        return self._stop.is_set()
+
+    def cancel(self) -> None:
+        """Ask for the work to stop."""
+        self._stop.set()
+
+
+def _resolve(host: str, port: int) -> list[str]:
+    try:
+        answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(
+            f"host {host} is not known",
+            code="host_not_found",
+            field="host",
+            step="resolve",
+            fix="check the host's name",
+        ) from error
+    return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
+
+
+def _first_open(host: str, port: int, addresses: list[str], timeout_seconds: float) -> Address:
+    silent = False
+    for ip in addresses:
+        try:
+            socket.create_connection((ip, port), timeout_seconds).close()
+        except TimeoutError:
+            silent = True
+        except OSError:
+            continue
+        else:
+            return Address(host, ip, port)
+    raise ConfigError(
+        f"{host} port {port} does not {'answer' if silent else 'accept connections'}",
+        code="connection_timeout" if silent else "connection_refused",
+        field="port",
+        step="connect",
+        fix="check host and port, and that the server runs",
+    )
