@@ -1,0 +1,70 @@
+"""Answering one call of a tool: check its arguments, run its operation, put the result or the error into words."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from servicetsunami.mcp.arguments import parse
+from servicetsunami.mcp.spec import ToolCall, ToolSpec
+from servicetsunami.mcp.text import problem_text
+from servicetsunami.operations.models import Result
+from servicetsunami.sdk import Json, NotFound, PermanentError, TsunamiError
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a client gets: text for people, the same as JSON for models."""
+
+    text: str
+    structured: Json
+    is_error: bool = False
+
+
+async def answer(spec: ToolSpec, call: ToolCall, arguments: Mapping[str, Any]) -> Answer:
+    """Answer a call; every error becomes an answer that says what to do."""
+    try:
+        result = await _run(spec, call, arguments)
+    except TsunamiError as error:
+        problem = error.problem()
+        shown = problem.model_dump(mode="json", exclude_none=True)
+        return Answer(problem_text(problem), {"error": shown}, is_error=True)
+    return Answer(spec.text(result), result.model_dump(mode="json", exclude_none=True))
+
+
+async def _run(spec: ToolSpec, call: ToolCall, arguments: Mapping[str, Any]) -> Result:
+    parsed = parse(spec.name, spec.arguments, spec.input_schema["properties"], arguments)
+    _check_tenant(getattr(parsed, "tenant_id", None), call.caller.tenant)
+    try:
+        return await spec.run(call, parsed)
+    except TsunamiError:
+        raise
+    except Exception as error:  # the outermost handler: a fault of ours has no meaning for the caller
+        raise _crashed(spec.name, error) from error
+
+
+def _check_tenant(wanted: str | None, own: str) -> None:
+    """Refuse another tenant's name in the same words whether or not there is such a tenant."""
+    if wanted is not None and wanted != own:
+        raise NotFound(
+            "there is no tenant of that name here",
+            code="tenant_not_found",
+            field="tenant_id",
+            fix="leave tenant_id out: your own tenant is used",
+        )
+
+
+def _crashed(tool: str, error: Exception) -> PermanentError:
+    # Frames only: the text of an unexpected exception may hold rows or secrets.
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    _log.error("tool %s raised %s at\n%s", tool, type(error).__name__, frames)
+    return PermanentError(
+        f"{tool} stopped because of a fault in the server",
+        code="internal",
+        fix="try again; if it stays, look for this moment in the server's log and report it",
+    )

@@ -1,0 +1,164 @@
+"""What tools are asked with, and how a wrong question is answered: by the argument's name, never by its value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from servicetsunami.sdk import ConfigError, Json, nearest
+
+ConnectionId = Annotated[str, Field(description="Id of a connection, from connect_* or list_connections.")]
+RunId = Annotated[str, Field(description="Id of a run, from sync_to_bronze.")]
+TenantId = Annotated[str | None, Field(description="Leave out: your own tenant is used.")]
+Limit = Annotated[int | None, Field(ge=1, le=1000, description="Most rows to return; 200 if left out.")]
+WaitSeconds = Annotated[float, Field(ge=0, le=300, description="How long to wait for the run to end.")]
+Cursor = Annotated[str | None, Field(description="next_cursor of the answer before.")]
+
+
+class Arguments(BaseModel):
+    """Base of the arguments of every tool."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class NoArguments(Arguments):
+    """A tool that takes nothing."""
+
+
+class TenantArguments(Arguments):
+    """Arguments of a tool that may name its tenant."""
+
+    tenant_id: TenantId = None
+
+
+class ConnectSource(TenantArguments):
+    """Arguments of connect_source."""
+
+    connector: str
+    name: Annotated[str, Field(min_length=1, max_length=100, description="A name for the connection, of your choice.")]
+    config: Annotated[Json, Field(description="The connector's own settings by name.")]
+    streams: Annotated[
+        Json | None,
+        Field(description="Settings per source table: {table: {target, cursor, key}}. Seldom needed."),
+    ] = None
+
+
+class ConnectTo(TenantArguments):
+    """Arguments of connect_<connector>: the connector's own settings lie beside these and are checked by it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: Annotated[str, Field(min_length=1, max_length=100, description="A name for the connection, of your choice.")]
+
+    @property
+    def config(self) -> Json:
+        """The connector's settings."""
+        return dict(self.model_extra or {})
+
+
+class OneConnection(Arguments):
+    """Arguments of a tool about one connection."""
+
+    connection_id: ConnectionId
+
+
+class ListSourceTables(OneConnection):
+    """Arguments of list_source_tables."""
+
+    search: Annotated[str | None, Field(description="Only tables whose name holds this text.")] = None
+    cursor: Cursor = None
+    limit: Annotated[int, Field(ge=1, le=200, description="Most tables to return.")] = 50
+
+
+class SyncToBronze(TenantArguments):
+    """Arguments of sync_to_bronze."""
+
+    connection_id: ConnectionId
+    table_name: Annotated[str, Field(description="As list_source_tables names it.")]
+    sync_mode: str | None = None
+    wait_seconds: WaitSeconds = 20
+
+
+class OneRun(Arguments):
+    """Arguments of a tool about one run."""
+
+    run_id: RunId
+
+
+class GetRun(OneRun):
+    """Arguments of get_run."""
+
+    wait_seconds: WaitSeconds = 0
+
+
+class QuerySource(TenantArguments):
+    """Arguments of query_source."""
+
+    connection_id: ConnectionId
+    sql: Annotated[str, Field(description="One SELECT in the source's own SQL dialect.")]
+    limit: Limit = None
+
+
+class QuerySql(TenantArguments):
+    """Arguments of query_sql."""
+
+    sql: Annotated[str, Field(description="One SELECT in Databricks SQL.")]
+    limit: Limit = None
+
+
+class ListTables(TenantArguments):
+    """Arguments of list_tables."""
+
+    layer: Annotated[Literal["bronze", "silver", "gold"] | None, Field(description="Only this layer.")] = None
+    cursor: Cursor = None
+    limit: Annotated[int, Field(ge=1, le=500, description="Most tables to return.")] = 100
+
+
+class DescribeTable(TenantArguments):
+    """Arguments of describe_table."""
+
+    table: Annotated[str, Field(description="Name of the table, such as bronze.customers.")]
+
+
+def parse(tool: str, model: type[Arguments], known: Iterable[str], arguments: Mapping[str, Any]) -> Arguments:
+    """Check the arguments of a call; raises `ConfigError` that names the first argument at fault, never its value."""
+    names = tuple(known)
+    for name in arguments:
+        if name not in names:
+            raise _unknown(tool, name, names)
+    try:
+        return model.model_validate(dict(arguments))
+    except ValidationError as error:
+        raise _wrong(tool, error) from None
+
+
+def _unknown(tool: str, name: str, known: tuple[str, ...]) -> ConfigError:
+    near = nearest(name, known)
+    # A name that resembles none of ours may be a value put in the wrong place, so it is not repeated.
+    shown = f"'{name}'" if near and name.isidentifier() else "of that name"
+    return ConfigError(
+        f"{tool} has no argument {shown}, so it was not called",
+        code="unknown_argument",
+        fix=f"use only: {', '.join(known)}" if known else "call it without arguments",
+        did_you_mean=near,
+    )
+
+
+def _wrong(tool: str, error: ValidationError) -> ConfigError:
+    fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    field = ".".join(str(part) for part in fault["loc"][:1])
+    if fault["type"] == "missing":
+        return ConfigError(
+            f"{tool} needs the argument '{field}', so it was not called",
+            code="missing_argument",
+            field=field,
+            fix=f"call it again with '{field}'",
+        )
+    return ConfigError(
+        f"the argument '{field}' of {tool} is not valid, so it was not called: {fault['msg']}",
+        code="invalid_argument",
+        field=field,
+        fix=f"correct '{field}' and call it again",
+    )

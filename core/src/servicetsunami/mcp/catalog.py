@@ -1,0 +1,83 @@
+"""Which tools a server offers: those that something installed can serve, and no more than a model should read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from servicetsunami.mcp import tools
+from servicetsunami.mcp.connecting import SourceClass, connect_source_tool, connect_tool, in_listing_order
+from servicetsunami.mcp.host import wire_size
+from servicetsunami.mcp.spec import Catalog, ToolSpec
+from servicetsunami.operations.sync import SYNC_MODES
+from servicetsunami.sdk import ChangeFeed, Queryable, Sink
+
+MOST_TOOLS = 24
+MOST_TOKENS = 9_000
+_BYTES_A_TOKEN = 4
+
+
+def build_catalog(connectors: Mapping[str, SourceClass], warehouse: type[Sink[Any]] | None) -> Catalog:
+    """Make the catalog for what is installed; `warehouse` is the active sink if it can be asked.
+
+    `connect_<connector>` tools are listed while there is room; the others, and the older name `sync_table_to_bronze`,
+    can be called all the same.
+    """
+    general = _general(connectors, warehouse)
+    listed, unlisted = _fill(general, connectors)
+    aliases = {tool.name: tool for tool in unlisted}
+    sync = next((tool for tool in general if tool.name == "sync_to_bronze"), None)
+    if sync is not None:
+        aliases["sync_table_to_bronze"] = sync
+    return Catalog.of(*listed, aliases=aliases)
+
+
+def listed_tokens(catalog: Catalog) -> int:
+    """Return about how many tokens the list costs a model."""
+    return sum(map(_tokens, catalog.listed))
+
+
+def _general(connectors: Mapping[str, SourceClass], warehouse: type[Sink[Any]] | None) -> list[ToolSpec]:
+    connecting = [connect_source_tool(connectors)] if connectors else []
+    reading = [tools.TEST_CONNECTION, tools.LIST_SOURCE_TABLES, _sync_tool(connectors)] if connectors else []
+    asking = [tools.QUERY_SQL, tools.LIST_TABLES, tools.DESCRIBE_TABLE] if warehouse else []
+    queryable = any(issubclass(cls, Queryable) for cls in connectors.values())
+    return [
+        tools.LIST_CONNECTIONS,
+        *connecting,
+        *reading,
+        *([tools.QUERY_SOURCE] if queryable else []),
+        *asking,
+        tools.GET_RUN,
+        tools.CANCEL_RUN,
+        tools.DELETE_CONNECTION,
+    ]
+
+
+def _sync_tool(connectors: Mapping[str, SourceClass]) -> ToolSpec:
+    feeds = any(issubclass(cls, ChangeFeed) for cls in connectors.values())
+    modes = [*SYNC_MODES, *(["changes"] if feeds and "changes" not in SYNC_MODES else [])]
+    about = "Leave out for incremental where the table has a cursor, else full."
+    return replace(
+        tools.SYNC_TO_BRONZE, properties={"sync_mode": {"type": "string", "enum": modes, "description": about}}
+    )
+
+
+def _fill(general: list[ToolSpec], connectors: Mapping[str, SourceClass]) -> tuple[list[ToolSpec], list[ToolSpec]]:
+    """Return the tools to list, connect tools after connect_source, and the connect tools there is no room for."""
+    room = MOST_TOKENS - sum(map(_tokens, general))
+    shown: list[ToolSpec] = []
+    left_out: list[ToolSpec] = []
+    for name in in_listing_order(connectors):
+        tool = connect_tool(name, connectors[name])
+        if tool is None:
+            continue
+        room -= _tokens(tool)
+        fits = not left_out and room >= 0 and len(general) + len(shown) < MOST_TOOLS
+        (shown if fits else left_out).append(tool)
+    return [*general[:2], *shown, *general[2:]] if shown else general, left_out
+
+
+def _tokens(tool: ToolSpec) -> int:
+    return -(-wire_size(tool) // _BYTES_A_TOKEN)

@@ -1,0 +1,109 @@
+"""JSON Schemas as clients and models read them: short, closed, and without what only Pydantic needs.
+
+Every listed tool costs a model its schema in tokens in each conversation. So titles are left out, and null: an argument
+or a field of a result that is null is absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel
+
+from servicetsunami.sdk import Json
+
+_ABSENT = ("default", None)
+_OF_OBJECTS = ("type", "required", "additionalProperties")
+
+
+def input_schema(model: type[BaseModel], properties: Mapping[str, Json], required: tuple[str, ...]) -> Json:
+    """Return the closed schema of a tool's arguments, with `properties` before those of the model or in their place.
+
+    Null is accepted for an optional argument but not advertised, since not every client can express it.
+    """
+    schema = model.model_json_schema()
+    own = {name: _brief(value) for name, value in schema.get("properties", {}).items()}
+    names = sorted([*properties, *(name for name in own if name not in properties)], key="tenant_id".__eq__)
+    needed = [*required, *schema.get("required", ())]
+    return {
+        "type": "object",
+        "properties": {name: properties.get(name, own.get(name)) for name in names},
+        **({"required": needed} if needed else {}),
+        "additionalProperties": False,
+    }
+
+
+def config_properties(config_type: type[BaseModel]) -> tuple[dict[str, Json], tuple[str, ...]]:
+    """Return the schemas of a connector's settings, each standing alone, and the names of those that are required."""
+    schema = config_type.model_json_schema()
+    definitions = schema.get("$defs", {})
+    properties = {name: _brief(_inlined(value, definitions)) for name, value in schema.get("properties", {}).items()}
+    return properties, tuple(schema.get("required", ()))
+
+
+@cache
+def output_schema(model: type[BaseModel]) -> Json:
+    """Return the schema of a result, as it is sent: without fields that are null."""
+    schema = model.model_json_schema(mode="serialization")
+    definitions = {name: _object(part, described=False) for name, part in schema.get("$defs", {}).items()}
+    return {**_object(schema, described=True), **({"$defs": definitions} if definitions else {})}
+
+
+def _object(schema: Json, *, described: bool) -> Json:
+    if "properties" not in schema:
+        return {key: _untitled(value) for key, value in schema.items() if key != "title"}
+    properties = {
+        name: _field(value, nullable=name in schema.get("required", ()), described=described)
+        for name, value in schema["properties"].items()
+    }
+    kept: Json = {key: schema[key] for key in _OF_OBJECTS if key in schema}
+    return {**kept, "properties": properties}
+
+
+def _field(schema: Json, *, nullable: bool, described: bool) -> Json:
+    brief = _short_union(_untitled(schema) if nullable else _brief(schema))
+    return {key: value for key, value in brief.items() if key != "default" and (described or key != "description")}
+
+
+def _brief(schema: Json) -> Json:
+    """Drop the title, and null where it only means absent."""
+    members = [_untitled(member) for member in schema.get("anyOf", ()) if member != {"type": "null"}]
+    rest = {key: value for key, value in _untitled(schema).items() if key != "anyOf" and (key, value) != _ABSENT}
+    if not members:
+        return rest
+    return {**members[0], **rest} if len(members) == 1 else {"anyOf": members, **rest}
+
+
+def _untitled(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_untitled(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {key: _untitled(value) for key, value in schema.items() if not (key == "title" and isinstance(value, str))}
+
+
+def _short_union(schema: Any) -> Any:
+    """Write every union of plain types as a list of their names."""
+    if isinstance(schema, list):
+        return [_short_union(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    members = schema.get("anyOf", ())
+    if members and all(set(member) == {"type"} for member in members):
+        rest = {key: value for key, value in schema.items() if key != "anyOf"}
+        return {"type": [member["type"] for member in members], **rest}
+    return {key: _short_union(value) for key, value in schema.items()}
+
+
+def _inlined(schema: Any, definitions: Json) -> Any:
+    """Put definitions in the place of references to them; settings are not recursive."""
+    if isinstance(schema, list):
+        return [_inlined(item, definitions) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    rest = {key: _inlined(value, definitions) for key, value in schema.items() if key != "$ref"}
+    if "$ref" not in schema:
+        return rest
+    return {**_inlined(definitions[schema["$ref"].rpartition("/")[2]], definitions), **rest}

@@ -1,0 +1,85 @@
+"""What a tool is: a name, two schemas, and one operation to call."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from servicetsunami.mcp.arguments import Arguments
+from servicetsunami.mcp.schemas import input_schema, output_schema
+from servicetsunami.operations.models import Result
+from servicetsunami.sdk import Json
+
+if TYPE_CHECKING:
+    from servicetsunami.operations.app import App, Caller
+
+Report = Callable[[float, float | None, str], Awaitable[None]]
+"""Tells the client how far a call is: done, total (None if unknown), in words."""
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """What a tool knows of the call it answers, besides its arguments."""
+
+    app: App
+    caller: Caller
+    report: Report
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What a tool may do, for clients that ask before they call."""
+
+    read_only: bool = False
+    destructive: bool = False
+    idempotent: bool = False
+    open_world: bool = False
+    """True if it reaches systems outside this server and its lakehouse."""
+
+
+@dataclass(frozen=True)
+class ToolSpec:
+    """One tool: everything the host needs to list it, check a call and answer it."""
+
+    name: str
+    title: str
+    description: str
+    """Tells a model when to use it; at most 500 characters."""
+    arguments: type[Arguments]
+    result: type[Result]
+    run: Callable[[ToolCall, Any], Awaitable[Result]]
+    """Called with the parsed arguments; calls one operation."""
+    text: Callable[[Any], str]
+    """Says the result in a few words, for clients that show text."""
+    hints: Hints = field(default_factory=Hints)
+    properties: Mapping[str, Json] | None = None
+    """Schemas of arguments that depend on what is installed; they add to or replace those of `arguments`."""
+    required: tuple[str, ...] = ()
+    """Names in `properties` that must be given."""
+    always_load: bool = False
+    """True for the few tools a client should show a model without a search."""
+
+    @cached_property
+    def input_schema(self) -> Json:
+        """The JSON Schema of the arguments; unknown ones are refused."""
+        return input_schema(self.arguments, self.properties or {}, self.required)
+
+    @cached_property
+    def output_schema(self) -> Json:
+        """The JSON Schema of the structured result."""
+        return output_schema(self.result)
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The tools of a server: those it lists, in order, and all it answers to, aliases included."""
+
+    listed: tuple[ToolSpec, ...]
+    callable: Mapping[str, ToolSpec]
+
+    @classmethod
+    def of(cls, *listed: ToolSpec, aliases: Mapping[str, ToolSpec] | None = None) -> Catalog:
+        """Make a catalog of tools to list and of further names to answer to."""
+        return cls(listed, {tool.name: tool for tool in listed} | dict(aliases or {}))

@@ -1,0 +1,160 @@
+"""Results in a few words, for clients that show text to a person or hand it to a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from servicetsunami.operations.models import (
+    ConnectionList,
+    ConnectResult,
+    DeleteResult,
+    QueryResult,
+    RunView,
+    SourceTables,
+    TableDescription,
+    TableList,
+    TestResult,
+)
+from servicetsunami.sdk import Problem
+
+
+def problem_text(problem: Problem) -> str:
+    """Say what went wrong, why, and what to do."""
+    lines = [
+        f"{problem.code}: {problem.message}",
+        f"Why: {problem.why}" if problem.why else "",
+        f"Failed step: {problem.step}" if problem.step else "",
+        f"Fix: {problem.fix}" if problem.fix else "",
+        f"Did you mean: {', '.join(problem.did_you_mean)}" if problem.did_you_mean else "",
+    ]
+    return _lines(lines)
+
+
+def connect_text(result: ConnectResult) -> str:
+    """Say that a connection was stored, and whether it works."""
+    passed = f"Its test passed{_count(result.tables, 'table', ' and it can read ')}."
+    return _lines(
+        [
+            f"Stored the connection '{result.name}' to {result.connector} as {result.connection_id}.",
+            passed if result.status == "success" else "Its test failed.",
+            problem_text(result.problem) if result.problem else "",
+            result.notice or "",
+        ]
+    )
+
+
+def test_text(result: TestResult) -> str:
+    """Say whether a connection works."""
+    if result.problem:
+        return f"The test of {result.connection_id} failed.\n{problem_text(result.problem)}"
+    return f"{result.connection_id} works{_count(result.tables, 'table', ' and can read ')}."
+
+
+def connections_text(result: ConnectionList) -> str:
+    """List connections."""
+    if not result.connections:
+        return "There are no connections yet: make one with connect_source or a connect_* tool."
+    return pipe_table(
+        ("connection_id", "name", "connector", "status"),
+        ((view.connection_id, view.name, view.connector, view.status) for view in result.connections),
+    )
+
+
+def delete_text(result: DeleteResult) -> str:
+    """Say what was deleted and what stays."""
+    kept = f" Its tables stay: {', '.join(result.kept_tables)}." if result.kept_tables else ""
+    return f"Deleted the connection '{result.name}' ({result.connection_id}) and its secrets.{kept}"
+
+
+def source_tables_text(result: SourceTables) -> str:
+    """List tables at a source."""
+    table = pipe_table(
+        ("table_name", "kind", "rows", "cursor", "sync_modes", "bronze_table"),
+        (
+            (one.table_name, one.kind, one.rows, one.cursor, ", ".join(one.sync_modes), one.bronze_table)
+            for one in result.tables
+        ),
+    )
+    return _lines([table, _page(len(result.tables), result.total, result.next_cursor)])
+
+
+def run_text(run: RunView) -> str:
+    """Say how far a run is."""
+    what = f"{run.table_name} into {run.bronze_table}" if run.bronze_table else run.kind
+    head = f"Run {run.run_id} ({what}, {run.sync_mode}): {run.status}"
+    counts = f"{run.rows:,} rows written, {run.rows_read:,} read{_of(run.rows_total)}{_seconds(run.elapsed_seconds)}."
+    unfinished = run.status in ("queued", "running")
+    return _lines(
+        [
+            f"{head}. {counts}",
+            f"It goes on: ask get_run with run_id {run.run_id}." if unfinished else "",
+            problem_text(run.problem) if run.problem else run.message,
+            *run.notes,
+        ]
+    )
+
+
+def query_text(result: QueryResult) -> str:
+    """Show the rows of an answer."""
+    table = pipe_table([column.name for column in result.columns], result.rows)
+    more = ", and there are more" if result.truncated else ""
+    return _lines([table, f"{result.row_count:,} rows in {result.execution_time:.2f} s{more}.", result.notice or ""])
+
+
+def tables_text(result: TableList) -> str:
+    """List tables of the lakehouse."""
+    if not result.total:
+        return f"{result.catalog} holds no table yet: bring one in with sync_to_bronze."
+    table = pipe_table(("table", "rows", "updated_at", "comment"), (_table_row(view) for view in result.tables))
+    return _lines([table, _page(len(result.tables), result.total, result.next_cursor)])
+
+
+def description_text(result: TableDescription) -> str:
+    """Show the columns of a table."""
+    table = result.table
+    key = f", key {', '.join(result.key)}" if result.key else ""
+    head = f"{table.table}: {_count(table.rows, 'row') or 'unknown rows'}{key}, version {result.version}."
+    columns = pipe_table(
+        ("column", "type", "nullable", "comment"),
+        ((column.name, column.type, column.nullable, column.comment) for column in result.columns),
+    )
+    return _lines([head, table.comment, columns])
+
+
+def pipe_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Write rows as a Markdown table: the shortest form a model reads without error."""
+    lines = [" | ".join(_cell(name) for name in header), "|".join("---" for _ in header)]
+    return "\n".join([*lines, *(" | ".join(_cell(value) for value in row) for row in rows)])
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\r", "\\r").replace("\n", "\\n")
+
+
+def _table_row(view: Any) -> tuple[Any, ...]:
+    return (view.table, view.rows, view.updated_at.isoformat() if view.updated_at else None, view.comment)
+
+
+def _page(shown: int, total: int, next_cursor: str | None) -> str:
+    more = f" More with cursor {next_cursor}." if next_cursor else ""
+    return f"{shown:,} of {total:,} tables.{more}"
+
+
+def _count(number: int | None, noun: str, before: str = "") -> str:
+    return "" if number is None else f"{before}{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _of(total: int | None) -> str:
+    return f" of about {total:,}" if total else ""
+
+
+def _seconds(elapsed: float | None) -> str:
+    return "" if elapsed is None else f" in {elapsed:.1f} s"
+
+
+def _lines(lines: Iterable[str]) -> str:
+    return "\n".join(line for line in lines if line)
