@@ -1,0 +1,91 @@
+"""COPY TO STDOUT, pulled by a synchronous reader: at most two chunks wait, and a silent server is noticed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+
+import asyncpg
+
+from servicetsunami.sdk import Cancelled, Context
+from servicetsunami_postgres.background import Background
+from servicetsunami_postgres.failures import explained, stalled
+
+CHUNK_BYTES = 8 * 1024 * 1024
+_WAITING_CHUNKS = 2
+_POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class _End:
+    error: BaseException | None = None
+
+
+class Copy:
+    """One COPY of a query whose chunks are pulled by `chunks()`."""
+
+    def __init__(
+        self, background: Background, connection: asyncpg.Connection, query: str, stall_seconds: float
+    ) -> None:
+        self._background = background
+        self._connection = connection
+        self._query = query
+        self._stall_seconds = stall_seconds
+        self._ready: SimpleQueue[bytes | _End] = SimpleQueue()
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._free: asyncio.Semaphore
+        self._clock: asyncio.Timeout
+
+    def chunks(self, ctx: Context) -> Iterator[bytes]:
+        """Yield CSV in chunks of whole records; closing the iterator cancels the query at the server."""
+        task = self._background.start(self._run())
+        try:
+            while not isinstance(chunk := self._next(ctx), _End):
+                yield chunk
+                self._background.call(self._free.release)
+            if chunk.error is not None:
+                raise chunk.error
+        finally:
+            task.cancel()
+
+    def _next(self, ctx: Context) -> bytes | _End:
+        while True:
+            with suppress(Empty):
+                return self._ready.get(timeout=_POLL_SECONDS)
+            if ctx.cancelled():
+                raise Cancelled("the read was cancelled")
+
+    async def _run(self) -> None:
+        self._free = asyncio.Semaphore(_WAITING_CHUNKS)
+        try:
+            async with asyncio.timeout(self._stall_seconds) as self._clock:
+                await self._connection.copy_from_query(self._query, output=self._take, format="csv")
+                await self._flush()
+        except TimeoutError:
+            self._ready.put(_End(stalled(self._stall_seconds)))
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            self._ready.put(_End(explained(error, reading=True)))
+        else:
+            self._ready.put(_End())
+
+    async def _take(self, data: bytes) -> None:
+        self._parts.append(data)
+        self._size += len(data)
+        # The server sends each row as one message, and asyncpg hands over whole messages: a cut here is between rows.
+        if self._size >= CHUNK_BYTES:
+            await self._flush()
+        self._clock.reschedule(asyncio.get_running_loop().time() + self._stall_seconds)
+
+    async def _flush(self) -> None:
+        if not self._parts:
+            return
+        chunk = b"".join(self._parts)
+        self._parts, self._size = [], 0
+        # While the reader is busy the silence is ours.
+        self._clock.reschedule(None)
+        await self._free.acquire()
+        self._ready.put(chunk)

@@ -1,0 +1,129 @@
+"""Connections: to the address the host permitted, with what the settings say and nothing from the environment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from servicetsunami.sdk import Address, ConfigError, Context
+from servicetsunami_postgres.config import PostgresConfig
+from servicetsunami_postgres.tls import tls_context
+
+APPLICATION_NAME = "servicetsunami"
+
+_CONNECT_SECONDS = 15.0
+_CLOSE_SECONDS = 3.0
+# Every value leaves the server in one spelling, whatever the role or the database has set.
+_SPELLING = {
+    "search_path": "pg_catalog",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "iso_8601",
+    "TimeZone": "UTC",
+    "extra_float_digits": "3",
+    "bytea_output": "hex",
+    "xmloption": "content",
+    "standard_conforming_strings": "on",
+    "lock_timeout": "10s",
+}
+
+
+def dial(config: PostgresConfig, ctx: Context) -> Address:
+    """Have the host resolve and permit the server's address; a socket's folder needs no permission."""
+    if not config.host.startswith("/"):
+        return ctx.dial(config.host, config.port)
+    if not Path(config.host).is_dir():
+        raise ConfigError(
+            f"host {config.host} is not a folder of this machine, so it cannot hold the server's socket",
+            code="host_not_found",
+            field="host",
+            step="resolve",
+            fix="give the server's name, or the folder named by unix_socket_directories",
+        )
+    return Address(config.host, config.host, config.port)
+
+
+async def connect(config: PostgresConfig, address: Address) -> asyncpg.Connection:
+    """Open a connection; raises what asyncpg raises."""
+    context = None if address.ip.startswith("/") else tls_context(config)
+    try:
+        return await _connect(config, address, context)
+    except ConnectionError as error:
+        if config.sslmode != "prefer" or "rejected SSL upgrade" not in str(error):
+            raise
+    return await _connect(config, address, None)
+
+
+async def _connect(config: PostgresConfig, address: Address, context: Any) -> asyncpg.Connection:
+    return await asyncpg.connect(
+        host=address.ip,
+        port=address.port,
+        user=config.user,
+        # Never None: asyncpg would then look into PGPASSWORD and the password file.
+        password=config.password.get_secret_value(),
+        database=config.database,
+        ssl=context or False,
+        timeout=_CONNECT_SECONDS,
+        # Unnamed statements pass through connection poolers.
+        statement_cache_size=0,
+        # Only this one: poolers refuse start-up settings they do not know; the rest is set in the transaction.
+        server_settings={"application_name": APPLICATION_NAME},
+        # Each of these would otherwise be taken from the environment.
+        direct_tls=False,
+        target_session_attrs="any",
+        krbsrvname="postgres",
+        gsslib="gssapi",
+        passfile="/dev/null",
+    )
+
+
+@asynccontextmanager
+async def connected(config: PostgresConfig, address: Address) -> AsyncIterator[asyncpg.Connection]:
+    """Open a connection and drop it at the end: a statement that still runs is cancelled first."""
+    connection = await connect(config, address)
+    try:
+        yield connection
+    finally:
+        await disconnect(connection)
+
+
+async def disconnect(connection: asyncpg.Connection) -> None:
+    """Close in order if the server takes part, else at once."""
+    try:
+        await connection.close(timeout=_CLOSE_SECONDS)
+    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        connection.terminate()
+    except asyncio.CancelledError:
+        connection.terminate()
+        raise
+
+
+async def begin(
+    connection: asyncpg.Connection,
+    config: PostgresConfig,
+    *,
+    snapshot: str | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> None:
+    """Begin a read-only transaction that sees one moment: its own, or that of an exported snapshot."""
+    chosen = {**_SPELLING, **(settings or {})}
+    if config.statement_timeout_seconds:
+        chosen.setdefault("statement_timeout", f"{config.statement_timeout_seconds}s")
+    await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    if snapshot is not None:
+        await connection.execute(f"SET TRANSACTION SNAPSHOT {quote_literal(snapshot)}")
+    await connection.execute("; ".join(f"SET LOCAL {name} = {quote_literal(value)}" for name, value in chosen.items()))
+
+
+def quote_literal(text: str) -> str:
+    """Quote a text as the server's own `quote_literal` does: right whatever `standard_conforming_strings` says."""
+    if "\0" in text:
+        raise ConfigError("a text for PostgreSQL cannot hold a NUL byte", code="bad_literal")
+    doubled = text.replace("'", "''")
+    if "\\" not in doubled:
+        return f"'{doubled}'"
+    return " E'" + doubled.replace("\\", "\\\\") + "'"
