@@ -1,0 +1,64 @@
+"""What a database said, told as errors of ours: never the statement, its values or the address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from servicetsunami.sdk import PermanentError, TransientError, TsunamiError
+
+_FULL = ("disk is full", "no space left", "disk full")
+_UNREADABLE = ("file is not a database", "malformed")
+
+
+@contextmanager
+def database_faults() -> Iterator[None]:
+    """Turn the database's errors into `TransientError` where trying again can help, else `PermanentError`."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeoutError, OSError) as error:
+        raise _unavailable(_said(error)) from None
+    except DBAPIError as error:
+        raise _refused(_said(error)) from None
+
+
+def _said(error: Exception) -> str:
+    # asyncpg's adapter puts the class in front: "<class 'asyncpg...'>: text".
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    first_line = str(cause).partition("\n")[0]
+    return first_line.rpartition("'>: ")[2]
+
+
+def _unavailable(said: str) -> TsunamiError:
+    if any(mark in said.lower() for mark in _FULL):
+        return TransientError(
+            "the disk of the system of record is full, so nothing can be noted down",
+            code="records_full",
+            why=said,
+            fix="free some space; what was stored before is intact",
+        )
+    return TransientError(
+        "the system of record did not answer, so nothing could be read or noted down",
+        code="records_unavailable",
+        why=said,
+        fix="see that its disk or server can be reached, then try again",
+    )
+
+
+def _refused(said: str) -> TsunamiError:
+    if any(mark in said.lower() for mark in _UNREADABLE):
+        return PermanentError(
+            "the file of the system of record is damaged or no database, so the records cannot be opened",
+            code="records_unreadable",
+            why=said,
+            fix="bring the file back from a backup, or move it away to begin anew",
+        )
+    return PermanentError(
+        "the system of record refused what was asked of it",
+        code="records_refused",
+        why=said,
+        fix="see that its user may create and change tables in the database",
+    )

@@ -1,0 +1,26 @@
+"""Leases: who may do a thing that only one process at a time may do."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, or_
+
+from servicetsunami.records.database import upsert
+from servicetsunami.records.schema import leases
+
+
+def take(db: Connection, name: str, owner: str, *, now: datetime, until: datetime) -> bool:
+    """Take or renew a lease that is free, expired or the owner's own; False where it is another's."""
+    insert = upsert(db, leases).values(name=name, owner=owner, expires_at=until)
+    statement = insert.on_conflict_do_update(
+        index_elements=[leases.c.name],
+        set_={"owner": owner, "expires_at": until},
+        where=or_(leases.c.owner == owner, leases.c.expires_at <= now),
+    ).returning(leases.c.name)
+    return db.execute(statement).first() is not None
+
+
+def release(db: Connection, name: str, owner: str) -> None:
+    """Give a lease back, if it is the owner's."""
+    db.execute(delete(leases).where(leases.c.name == name, leases.c.owner == owner))
