@@ -98,9 +98,9 @@ def wire_tool(spec: ToolSpec) -> Tool:
     )
 
 
-def wire_size(spec: ToolSpec) -> int:
-    """Return how many bytes a tool takes in the list."""
-    return len(wire_tool(spec).model_dump_json(by_alias=True, exclude_none=True).encode())
+def wire_json(spec: ToolSpec) -> dict[str, Any]:
+    """Return a tool as it stands in the list, as JSON."""
+    return wire_tool(spec).model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 def _rising(send: Report) -> Report:

@@ -81,13 +81,12 @@ def source_tables_text(result: SourceTables) -> str:
 
 def run_text(run: RunView) -> str:
     """Say how far a run is."""
-    what = f"{run.table_name} into {run.bronze_table}" if run.bronze_table else run.kind
-    head = f"Run {run.run_id} ({what}, {run.sync_mode}): {run.status}"
+    what = ", ".join(part for part in (_route(run), run.sync_mode) if part)
     counts = f"{run.rows:,} rows written, {run.rows_read:,} read{_of(run.rows_total)}{_seconds(run.elapsed_seconds)}."
     unfinished = run.status in ("queued", "running")
     return _lines(
         [
-            f"{head}. {counts}",
+            f"Run {run.run_id} ({what}): {run.status}. {counts}",
             f"It goes on: ask get_run with run_id {run.run_id}." if unfinished else "",
             problem_text(run.problem) if run.problem else run.message,
             *run.notes,
@@ -99,7 +98,8 @@ def query_text(result: QueryResult) -> str:
     """Show the rows of an answer."""
     table = pipe_table([column.name for column in result.columns], result.rows)
     more = ", and there are more" if result.truncated else ""
-    return _lines([table, f"{result.row_count:,} rows in {result.execution_time:.2f} s{more}.", result.notice or ""])
+    rows = _count(result.row_count, "row")
+    return _lines([table, f"{rows} in {result.execution_time:.2f} s{more}.", result.notice or ""])
 
 
 def tables_text(result: TableList) -> str:
@@ -133,6 +133,10 @@ def _cell(value: Any) -> str:
         return ""
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("\r", "\\r").replace("\n", "\\n")
+
+
+def _route(run: RunView) -> str:
+    return f"{run.table_name} into {run.bronze_table}" if run.bronze_table else run.kind
 
 
 def _table_row(view: Any) -> tuple[Any, ...]:
