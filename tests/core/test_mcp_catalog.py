@@ -207,13 +207,12 @@ def test_connect_tools_fill_the_room_in_a_fixed_order() -> None:
     catalog = build_catalog(many, Lake)
 
     connect = [name for name in names(catalog) if name.startswith("connect_") and name != "connect_source"]
-    assert connect[:6] == [
+    assert connect[:5] == [
         "connect_postgres",
         "connect_files",
         "connect_rest",
         "connect_sheets",
         "connect_alpaca",
-        "connect_tea00",
     ]
     assert "connect_zebra" not in connect
     assert catalog.callable["connect_zebra"].title == "Connect Tea"

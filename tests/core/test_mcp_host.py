@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from servicetsunami.operations.app import App
 
 pytestmark = pytest.mark.anyio
+# Ships no types.
+jsonschema: Any = import_module("jsonschema")
 CANARY = "canary-4f1d"
 ERAS = ("legacy", "2026-07-28")
 
@@ -219,6 +222,18 @@ async def test_a_typed_error_tells_code_message_why_fix_and_near_names(era: str)
         "tea_not_found: there is no tea\nWhy: the tin is empty\nFix: buy some\nDid you mean: coffee"
     )
     assert result.structured_content["error"]["did_you_mean"] == ["coffee"]
+
+
+async def test_an_error_fits_the_output_schema_for_clients_that_check_errors_too(era: str) -> None:
+    async with Client(host(find_no_tea), mode=era) as client:
+        (listed,) = (await client.list_tools()).tools
+        failed = await client.call_tool("pour_tea", {"cups": 1})
+
+    assert failed.is_error
+    assert listed.output_schema is not None
+    jsonschema.validate(failed.structured_content, listed.output_schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"cups": 1}, listed.output_schema)
 
 
 async def test_a_crash_says_nothing_of_what_was_in_flight(era: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -54,8 +54,8 @@ class ConnectTo(TenantArguments):
 
     @property
     def config(self) -> Json:
-        """The connector's settings."""
-        return dict(self.model_extra or {})
+        """The connector's settings; null is as good as left out."""
+        return {name: value for name, value in (self.model_extra or {}).items() if value is not None}
 
 
 class OneConnection(Arguments):

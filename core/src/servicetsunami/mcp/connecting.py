@@ -81,7 +81,7 @@ async def _connect(
         call.app, call.caller, connector=connector, name=name, config=config, streams=streams
     )
     secrets = secret_fields(call.app.plugins.connectors[connector].config_type)
-    if any(config.get(field) is not None for field in secrets):
+    if any(config.get(field) for field in secrets):
         return result.model_copy(update={"notice": connections.PASSED_THROUGH_NOTICE})
     return result
 

@@ -15,6 +15,9 @@ from pydantic import BaseModel
 from servicetsunami.sdk import Json
 
 _ABSENT = ("default", None)
+# Half the tools hold a problem; its fields are told once, in the documentation, and not in each of them.
+_PARTS: dict[str, Json] = {"Problem": {"type": "object", "required": ["code", "message"]}}
+_ERROR = {"type": "object", "description": "Alone, if isError: code, message, fix and more."}
 _OF_OBJECTS = ("type", "required", "additionalProperties")
 
 
@@ -45,10 +48,22 @@ def config_properties(config_type: type[BaseModel]) -> tuple[dict[str, Json], tu
 
 @cache
 def output_schema(model: type[BaseModel]) -> Json:
-    """Return the schema of a result, as it is sent: without fields that are null."""
+    """Return the schema of a result, as it is sent: without fields that are null, or as an error.
+
+    The errors are in it because clients on version 1 of the TypeScript SDK check the structured content of an error
+    too, and lose the error where it does not fit (https://github.com/modelcontextprotocol/typescript-sdk/issues/2748).
+    """
     schema = model.model_json_schema(mode="serialization")
-    definitions = {name: _object(part, described=False) for name, part in schema.get("$defs", {}).items()}
-    return {**_object(schema, described=True), **({"$defs": definitions} if definitions else {})}
+    result = _object(schema, described=True)
+    parts = schema.get("$defs", {}).items()
+    definitions = {name: _PARTS.get(name) or _object(part, described=False) for name, part in parts}
+    return {
+        "type": "object",
+        "properties": {**result["properties"], "error": _ERROR},
+        "anyOf": [{"required": result.get("required", [])}, {"required": ["error"]}],
+        "additionalProperties": False,
+        **({"$defs": definitions} if definitions else {}),
+    }
 
 
 def _object(schema: Json, *, described: bool) -> Json:
