@@ -1,0 +1,105 @@
+"""Rows on their way into one table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from servicetsunami.sdk import Commit, ConfigError, Json, Load, Transaction
+from servicetsunami_sink_lakehouse import log
+from servicetsunami_sink_lakehouse.columns import Column, columns_of, evolved
+from servicetsunami_sink_lakehouse.failures import on_disk
+from servicetsunami_sink_lakehouse.lowering import lower_array
+from servicetsunami_sink_lakehouse.merging import Merge
+from servicetsunami_sink_lakehouse.parts import Part, PartsWriter
+from servicetsunami_sink_lakehouse.snapshot import Snapshot, open_snapshot
+from servicetsunami_sink_lakehouse.types import to_arrow
+
+
+class LakehouseTransaction(Transaction):
+    """Stages Parquet files in the table's folder, where nobody sees them until the log names them.
+
+    `frozen_to` is the table that a generation will replace, whose columns a frozen load must have.
+    """
+
+    def __init__(self, folder: Path, load: Load, *, frozen_to: Path | None = None) -> None:
+        self._folder = folder
+        self._load = load
+        self._writer = PartsWriter(folder)
+        self._columns = self._allowed(open_snapshot(folder), columns_of(load.schema))
+        if frozen_to is not None and load.evolve == "freeze":
+            self._allowed(open_snapshot(frozen_to), columns_of(load.schema))
+        self._seen = load.schema
+        self._closed = False
+
+    def stage(self, batch: pa.RecordBatch) -> None:
+        """Write the batch, in the types that the lakehouse has for it."""
+        if self._closed:
+            raise ConfigError("the transaction was aborted; begin another", code="transaction_closed")
+        if not batch.schema.equals(self._seen):
+            self._columns = evolved(self._columns, columns_of(batch.schema), self._load.evolve)
+            self._seen = batch.schema
+        with on_disk(f"writing rows of {self._load.table}"):
+            self._writer.write(_lowered(batch, self._columns))
+
+    def commit(self, seq: int, state: Json) -> None:
+        """Put the staged rows into the table, with `state`, unless the app has come so far before."""
+        with on_disk(f"writing rows of {self._load.table}"):
+            parts = self._writer.finish()
+        try:
+            done = self._merge(parts, seq, state) if self._load.mode == "merge" else self._append(parts, seq, state)
+        except BaseException:
+            _delete(parts)
+            raise
+        if not done:
+            _delete(parts)
+
+    def abort(self) -> None:
+        """Delete the staged files."""
+        self._closed = True
+        self._writer.discard()
+
+    def _append(self, parts: Sequence[Part], seq: int, state: Json) -> bool:
+        return log.commit(self._folder, self._load.app, Commit(seq, state), lambda now: self._change(now, parts))
+
+    def _merge(self, parts: Sequence[Part], seq: int, state: Json) -> bool:
+        merge, committed = Merge(self._folder, self._load.key, parts), False
+        last = Commit(seq, state)
+        try:
+            committed = log.commit(
+                self._folder, self._load.app, last, lambda now: merge.applied(now, self._change(now, parts))
+            )
+        finally:
+            merge.finish(committed=committed)
+        return committed
+
+    def _change(self, snapshot: Snapshot, parts: Sequence[Part]) -> log.Change:
+        return log.Change(
+            "MERGE" if self._load.mode == "merge" else "WRITE",
+            self._allowed(snapshot, self._columns),
+            parts,
+            comment=self._load.comment,
+            key=self._load.key,
+        )
+
+    def _allowed(self, snapshot: Snapshot, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+        return evolved(snapshot.columns, columns, self._load.evolve) if snapshot.exists else columns
+
+
+def _lowered(batch: pa.RecordBatch, columns: Sequence[Column]) -> pa.RecordBatch:
+    """Return the batch under the table's names, its values lowered, nulls in the table's type."""
+    known = {column.name.casefold(): column for column in columns}
+    arrays, names = [], []
+    for field, values in zip(batch.schema, batch.columns, strict=True):
+        column = known[field.name.casefold()]
+        lowered = lower_array(values)
+        arrays.append(pa.nulls(len(values), to_arrow(column.type)) if pa.types.is_null(field.type) else lowered)
+        names.append(column.name)
+    return pa.RecordBatch.from_arrays(arrays, names=names)
+
+
+def _delete(parts: Sequence[Part]) -> None:
+    for part in parts:
+        part.path.unlink(missing_ok=True)
