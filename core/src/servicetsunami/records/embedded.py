@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection as Db
@@ -17,15 +17,10 @@ from servicetsunami.records.vault import Vault
 from servicetsunami.sdk import Json, TableName
 
 
-def utc_now() -> datetime:
-    """Return the present moment."""
-    return datetime.now(UTC)
-
-
 class EmbeddedRecords:
     """`Records` in one database; made by `open_records`. Each method is one transaction."""
 
-    def __init__(self, database: Database, vault: Vault, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, database: Database, vault: Vault, clock: Callable[[], datetime]) -> None:
         self._db = database
         self._vault = vault
         self._now = clock

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -9,7 +11,12 @@ if TYPE_CHECKING:
     from servicetsunami.records.vault import Vault
 
 
-async def open_records(url: str, vault: Vault) -> EmbeddedRecords:
+def utc_now() -> datetime:
+    """Return the present moment."""
+    return datetime.now(UTC)
+
+
+async def open_records(url: str, vault: Vault, *, clock: Callable[[], datetime] = utc_now) -> EmbeddedRecords:
     """Open the records at `sqlite:///path/to/file.db` or `postgresql://...` and bring their tables up to date.
 
     Raises `ConfigError` for a URL that is not served and for tables newer than this program (`records_newer`).
@@ -24,4 +31,4 @@ async def open_records(url: str, vault: Vault) -> EmbeddedRecords:
     except BaseException:
         await database.close()
         raise
-    return EmbeddedRecords(database, vault)
+    return EmbeddedRecords(database, vault, clock)
