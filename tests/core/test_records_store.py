@@ -343,6 +343,15 @@ async def test_moments_are_kept_in_utc_whatever_the_clock_says(database_url: str
     assert tenant.created_at.utcoffset() == timedelta(0)
 
 
+async def test_keys_rotate_and_every_secret_stays_readable(records: EmbeddedRecords) -> None:
+    ids = [(await _connect(records, f"shop {number}", secrets={"password": str(number)})).id for number in range(3)]
+
+    counts = [await records.rotate_keys() for _ in range(2)]
+
+    assert counts == [3, 3]
+    assert [await records.reveal_secrets("acme", id_) for id_ in ids] == [{"password": str(n)} for n in range(3)]
+
+
 async def test_many_writers_of_one_process_all_succeed(records: EmbeddedRecords) -> None:
     await asyncio.gather(*(_connect(records, f"shop {number}") for number in range(40)))
 

@@ -28,7 +28,7 @@ _BLANK: Mapping[str, Any] = {
     "message": "",
     "details": {},
 }
-_LOST = "The process that executed this run ended before it did. Nothing of it is visible; run it again."
+_LOST = "The process that executed this run ended before it did. Nothing of it is visible; sync again to complete it."
 
 
 def create(db: Connection, tenant: str, kind: str, values: RunChange, *, now: datetime) -> Run:
@@ -40,10 +40,12 @@ def create(db: Connection, tenant: str, kind: str, values: RunChange, *, now: da
 
 
 def change(db: Connection, tenant: str, run_id: str, changes: RunChange, *, now: datetime) -> Run:
-    """Change fields of a run; one that has ended is returned as it is."""
+    """Change fields of a run; one that has ended, or would go back to being queued, is returned as it is."""
     _check_fields(changes)
-    values = {**_moments(changes.get("status"), now), **changes}
-    statement = update(runs).where(*_is(tenant, run_id), _OPEN).values(values).returning(runs)
+    status = changes.get("status")
+    values = {**_moments(status, now), **changes}
+    allowed = runs.c.status == RunStatus.QUEUED if status is RunStatus.QUEUED else _OPEN
+    statement = update(runs).where(*_is(tenant, run_id), allowed).values(values).returning(runs)
     row = db.execute(statement).mappings().first() if values else None
     return find(db, tenant, run_id) if row is None else _run(row)
 
