@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Awaitable, Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import anyio
 import pytest
@@ -12,6 +14,7 @@ from mcp import Client, MCPError
 from mcp.types import INVALID_PARAMS, CallToolResult, TextContent
 from pydantic import Field
 
+from servicetsunami.mcp import host as host_module
 from servicetsunami.mcp.arguments import TenantArguments
 from servicetsunami.mcp.host import Host
 from servicetsunami.mcp.spec import Catalog, Hints, ToolCall, ToolSpec
@@ -32,6 +35,7 @@ ERAS = ("legacy", "2026-07-28")
 class Pour(TenantArguments):
     cups: int = Field(ge=1)
     tea_kind: str = "green"
+    milk: Literal["none", "some"] = "none"
 
 
 class Poured(Result):
@@ -124,7 +128,7 @@ async def test_a_tool_is_listed_with_title_hints_and_both_schemas(era: str) -> N
         "open_world_hint": True,
     }
     assert listed.input_schema["additionalProperties"] is False
-    assert list(listed.input_schema["properties"]) == ["cups", "tea_kind", "tenant_id"]
+    assert list(listed.input_schema["properties"]) == ["cups", "tea_kind", "milk", "tenant_id"]
     assert listed.output_schema is not None
     assert listed.output_schema["properties"]["note"] == {"type": "string"}
 
@@ -166,7 +170,7 @@ async def test_an_unknown_argument_is_refused_with_the_near_name(era: str) -> No
         "error": {
             "code": "unknown_argument",
             "message": "pour_tea has no argument 'tea_kin', so it was not called",
-            "fix": "use only: cups, tea_kind, tenant_id",
+            "fix": "use only: cups, tea_kind, milk, tenant_id",
             "did_you_mean": ["tea_kind"],
             "retryable": False,
         }
@@ -181,6 +185,8 @@ async def test_an_unknown_argument_is_refused_with_the_near_name(era: str) -> No
         ({"cups": {"of": CANARY}}, "invalid_argument", "cups"),
         ({"cups": 0, "tea_kind": CANARY}, "invalid_argument", "cups"),
         ({"tea_kind": CANARY}, "missing_argument", "cups"),
+        ({"cups": 1, "milk": CANARY}, "invalid_argument", "milk"),
+        ({"cups": 1, "milk": [CANARY]}, "invalid_argument", "milk"),
         ({"cups": 1, CANARY: 1}, "unknown_argument", None),
         ({"cups": 1, "tenant_id": CANARY}, "tenant_not_found", "tenant_id"),
     ],
@@ -196,6 +202,14 @@ async def test_a_wrong_argument_is_named_and_no_value_is_repeated(
     assert result.structured_content["error"].get("field") == field
     assert CANARY not in result.model_dump_json()
     assert "pydantic" not in result.model_dump_json()
+
+
+async def test_a_choice_that_is_none_is_answered_with_the_choices(era: str) -> None:
+    async with Client(host(), mode=era) as client:
+        result = await client.call_tool("pour_tea", {"cups": 1, "milk": "sone"})
+
+    error = result.structured_content["error"]
+    assert (error["fix"], error["did_you_mean"]) == ("use one of: none, some", ["some", "none"])
 
 
 async def test_the_callers_own_tenant_is_accepted(era: str) -> None:
@@ -276,3 +290,22 @@ async def test_a_call_that_the_client_gives_up_is_cancelled(era: str) -> None:
         calls.cancel_scope.cancel()
         with anyio.CancelScope(shield=True), anyio.fail_after(5):
             await ended.wait()
+
+
+def test_only_the_host_and_the_transport_know_the_sdk() -> None:
+    package = Path(host_module.__file__).parent
+
+    users = {path.name for path in package.glob("*.py") if "mcp" in imported(path)}
+
+    assert users == {"host.py", "stdio.py"}
+
+
+def imported(path: Path) -> set[str]:
+    """Return the distributions' packages that a module imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.partition(".")[0])
+    return names

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from servicetsunami.mcp.arguments import parse
+from servicetsunami.mcp.arguments import check_choices, check_names, parse
 from servicetsunami.mcp.spec import ToolCall, ToolSpec
 from servicetsunami.mcp.text import problem_text
 from servicetsunami.operations.models import Result
@@ -38,7 +38,9 @@ async def answer(spec: ToolSpec, call: ToolCall, arguments: Mapping[str, Any]) -
 
 
 async def _run(spec: ToolSpec, call: ToolCall, arguments: Mapping[str, Any]) -> Result:
-    parsed = parse(spec.name, spec.arguments, spec.input_schema["properties"], arguments)
+    check_names(spec.name, arguments, tuple(spec.input_schema["properties"]))
+    check_choices(spec.name, arguments, spec.choices)
+    parsed = parse(spec.name, arguments, spec.arguments)
     _check_tenant(getattr(parsed, "tenant_id", None), call.caller.tenant)
     try:
         return await spec.run(call, parsed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -122,19 +122,20 @@ class DescribeTable(TenantArguments):
     table: Annotated[str, Field(description="Name of the table, such as bronze.customers.")]
 
 
-def parse(tool: str, model: type[Arguments], known: Iterable[str], arguments: Mapping[str, Any]) -> Arguments:
+def parse(tool: str, model: type[Arguments], properties: Mapping[str, Json], arguments: Mapping[str, Any]) -> Arguments:
     """Check the arguments of a call; raises `ConfigError` that names the first argument at fault, never its value."""
-    names = tuple(known)
-    for name in arguments:
-        if name not in names:
-            raise _unknown(tool, name, names)
+    for name, value in arguments.items():
+        if name not in properties:
+            raise _unknown(tool, name, tuple(properties))
+        if value is not None and value not in properties[name].get("enum", [value]):
+            raise _not_a_choice(tool, name, value, properties[name]["enum"])
     try:
         return model.model_validate(dict(arguments))
     except ValidationError as error:
         raise _wrong(tool, error) from None
 
 
-def _unknown(tool: str, name: str, known: tuple[str, ...]) -> ConfigError:
+def _unknown(tool: str, name: str, known: Sequence[str]) -> ConfigError:
     near = nearest(name, known)
     # A name that resembles none of ours may be a value put in the wrong place, so it is not repeated.
     shown = f"'{name}'" if near and name.isidentifier() else "of that name"
@@ -143,6 +144,16 @@ def _unknown(tool: str, name: str, known: tuple[str, ...]) -> ConfigError:
         code="unknown_argument",
         fix=f"use only: {', '.join(known)}" if known else "call it without arguments",
         did_you_mean=near,
+    )
+
+
+def _not_a_choice(tool: str, name: str, value: object, choices: Sequence[str]) -> ConfigError:
+    return ConfigError(
+        f"the argument '{name}' of {tool} is none of its choices, so it was not called",
+        code="invalid_argument",
+        field=name,
+        fix=f"use one of: {', '.join(map(str, choices))}",
+        did_you_mean=nearest(value, choices) if isinstance(value, str) else (),
     )
 
 

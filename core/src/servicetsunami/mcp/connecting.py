@@ -41,6 +41,8 @@ def connect_source_tool(connectors: Mapping[str, SourceClass]) -> ToolSpec:
         run=_connect_source,
         text=text.connect_text,
         hints=_HINTS,
+        # Of a connector that is not installed, the operation knows how to get it.
+        open_choices=("connector",),
         properties={"connector": {"type": "string", "enum": names, "description": "Which connector to use."}},
         always_load=True,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -58,6 +58,8 @@ class ToolSpec:
     """Schemas of arguments that depend on what is installed; they add to or replace those of `arguments`."""
     required: tuple[str, ...] = ()
     """Names in `properties` that must be given."""
+    open_choices: tuple[str, ...] = ()
+    """Arguments whose unknown choices the operation answers itself, since it has more to say of them."""
     always_load: bool = False
     """True for the few tools a client should show a model without a search."""
 
@@ -65,6 +67,12 @@ class ToolSpec:
     def input_schema(self) -> Json:
         """The JSON Schema of the arguments; unknown ones are refused."""
         return input_schema(self.arguments, self.properties or {}, self.required)
+
+    @cached_property
+    def choices(self) -> Mapping[str, Sequence[Any]]:
+        """The choices of each argument that has some, as far as they are closed."""
+        properties = self.input_schema["properties"].items()
+        return {name: one["enum"] for name, one in properties if "enum" in one and name not in self.open_choices}
 
     @cached_property
     def output_schema(self) -> Json:
