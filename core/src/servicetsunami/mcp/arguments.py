@@ -122,13 +122,23 @@ class DescribeTable(TenantArguments):
     table: Annotated[str, Field(description="Name of the table, such as bronze.customers.")]
 
 
-def parse(tool: str, model: type[Arguments], properties: Mapping[str, Json], arguments: Mapping[str, Any]) -> Arguments:
-    """Check the arguments of a call; raises `ConfigError` that names the first argument at fault, never its value."""
-    for name, value in arguments.items():
-        if name not in properties:
-            raise _unknown(tool, name, tuple(properties))
-        if value is not None and value not in properties[name].get("enum", [value]):
-            raise _not_a_choice(tool, name, value, properties[name]["enum"])
+def check_names(tool: str, arguments: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Raise `ConfigError` for an argument that is not known."""
+    for name in arguments:
+        if name not in known:
+            raise _unknown(tool, name, known)
+
+
+def check_choices(tool: str, arguments: Mapping[str, Any], choices: Mapping[str, Sequence[Any]]) -> None:
+    """Raise `ConfigError` for an argument that is none of its choices; never repeats its value."""
+    for name, allowed in choices.items():
+        value = arguments.get(name)
+        if value is not None and value not in allowed:
+            raise _not_a_choice(tool, name, value, allowed)
+
+
+def parse(tool: str, arguments: Mapping[str, Any], model: type[Arguments]) -> Arguments:
+    """Return the arguments as `model`; raises `ConfigError` that names the first at fault, never its value."""
     try:
         return model.model_validate(dict(arguments))
     except ValidationError as error:
