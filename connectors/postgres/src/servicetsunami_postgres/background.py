@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from servicetsunami.sdk import Cancelled
+
 ResultT = TypeVar("ResultT")
 
+_POLL_SECONDS = 0.5
 _CLOSE_SECONDS = 10.0
 
 
 class Background:
-    """An event loop that runs until it is closed."""
+    """An event loop that runs until it is closed. Work in it ends when `cancelled` turns true."""
 
-    def __init__(self) -> None:
+    def __init__(self, cancelled: Callable[[], bool]) -> None:
+        self._cancelled = cancelled
         self._loop = _new_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="postgres", daemon=True)
         self._thread.start()
@@ -26,10 +30,17 @@ class Background:
         """Run `work` to its end and return what it returns; an interruption of the waiting thread cancels it."""
         future = self.start(work)
         try:
+            while not wait((future,), timeout=_POLL_SECONDS).done:
+                if self._cancelled():
+                    raise Cancelled("the work at the PostgreSQL server was cancelled")
             return future.result()
-        except BaseException:
+        finally:
             future.cancel()
-            raise
+
+    def finish(self, work: Coroutine[Any, Any, object]) -> None:
+        """Run `work` to its end, cancelled or not: for closing."""
+        with suppress(TimeoutError):
+            self.start(work).result(timeout=_CLOSE_SECONDS)
 
     def start(self, work: Coroutine[Any, Any, ResultT]) -> Future[ResultT]:
         """Start `work` and return at once."""
@@ -41,8 +52,7 @@ class Background:
 
     def close(self) -> None:
         """Cancel what still runs, end the thread and free the loop."""
-        with suppress(TimeoutError):
-            self.start(_cancel_others()).result(timeout=_CLOSE_SECONDS)
+        self.finish(_cancel_others())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=_CLOSE_SECONDS)
         if not self._thread.is_alive():

@@ -11,7 +11,7 @@ import asyncpg
 import pyarrow as pa
 
 from servicetsunami.sdk import Stream
-from servicetsunami.sdk.sql import quote_path
+from servicetsunami.sdk.sql import quote_identifier, quote_path
 from servicetsunami_postgres.cursors import cursor_candidates, default_cursor
 from servicetsunami_postgres.types import Landing, SourceType, landing
 
@@ -76,6 +76,11 @@ class Column:
     landing: Landing
     required: bool
     comment: str | None
+
+    @property
+    def select(self) -> str:
+        """The SELECT expression whose text lands in the column."""
+        return self.landing.select(quote_identifier(self.name, "postgres"))
 
     @property
     def field(self) -> pa.Field:

@@ -12,7 +12,8 @@ import asyncpg
 
 from servicetsunami.sdk import Cancelled, Context
 from servicetsunami_postgres.background import Background
-from servicetsunami_postgres.failures import explained, stalled
+from servicetsunami_postgres.config import PostgresConfig
+from servicetsunami_postgres.failures import not_answered, stalled
 
 CHUNK_BYTES = 8 * 1024 * 1024
 _WAITING_CHUNKS = 2
@@ -28,12 +29,13 @@ class Copy:
     """One COPY of a query whose chunks are pulled by `chunks()`."""
 
     def __init__(
-        self, background: Background, connection: asyncpg.Connection, query: str, stall_seconds: float
+        self, background: Background, connection: asyncpg.Connection, query: str, config: PostgresConfig
     ) -> None:
         self._background = background
         self._connection = connection
         self._query = query
-        self._stall_seconds = stall_seconds
+        self._config = config
+        self._stall_seconds = config.stall_timeout_seconds
         self._ready: SimpleQueue[bytes | _End] = SimpleQueue()
         self._parts: list[bytes] = []
         self._size = 0
@@ -68,7 +70,7 @@ class Copy:
         except TimeoutError:
             self._ready.put(_End(stalled(self._stall_seconds)))
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            self._ready.put(_End(explained(error, reading=True)))
+            self._ready.put(_End(not_answered(error, self._config)))
         else:
             self._ready.put(_End())
 

@@ -12,6 +12,7 @@ import asyncpg
 
 from servicetsunami.sdk import Address, ConfigError, Context
 from servicetsunami_postgres.config import PostgresConfig
+from servicetsunami_postgres.failures import not_answered, not_connected
 from servicetsunami_postgres.tls import tls_context
 
 APPLICATION_NAME = "servicetsunami"
@@ -20,7 +21,6 @@ _CONNECT_SECONDS = 15.0
 _CLOSE_SECONDS = 3.0
 # Every value leaves the server in one spelling, whatever the role or the database has set.
 _SPELLING = {
-    "search_path": "pg_catalog",
     "DateStyle": "ISO, YMD",
     "IntervalStyle": "iso_8601",
     "TimeZone": "UTC",
@@ -30,6 +30,11 @@ _SPELLING = {
     "standard_conforming_strings": "on",
     "lock_timeout": "10s",
 }
+_DATABASES = """
+SELECT d.datname::text AS name FROM pg_catalog.pg_database d
+WHERE d.datallowconn AND NOT d.datistemplate AND pg_catalog.has_database_privilege(d.oid, 'CONNECT')
+ORDER BY d.datname
+"""
 
 
 def dial(config: PostgresConfig, ctx: Context) -> Address:
@@ -48,17 +53,40 @@ def dial(config: PostgresConfig, ctx: Context) -> Address:
 
 
 async def connect(config: PostgresConfig, address: Address) -> asyncpg.Connection:
-    """Open a connection; raises what asyncpg raises."""
+    """Open a connection; raises the error that says which step failed."""
+    try:
+        return await _connect(config, address)
+    except asyncpg.InvalidCatalogNameError as error:
+        raise not_connected(error, config, await _databases(config, address)) from error
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise not_connected(error, config) from error
+
+
+async def _databases(config: PostgresConfig, address: Address) -> list[str]:
+    """Return the databases the role may open, asked of one that nearly every server has; () where it does not."""
+    for usual in ("postgres", "template1", config.user):
+        try:
+            connection = await _connect(config.model_copy(update={"database": usual}), address)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            continue
+        try:
+            return [row["name"] for row in await connection.fetch(_DATABASES)]
+        finally:
+            await disconnect(connection)
+    return []
+
+
+async def _connect(config: PostgresConfig, address: Address) -> asyncpg.Connection:
     context = None if address.ip.startswith("/") else tls_context(config)
     try:
-        return await _connect(config, address, context)
+        return await _open(config, address, context)
     except ConnectionError as error:
         if config.sslmode != "prefer" or "rejected SSL upgrade" not in str(error):
             raise
-    return await _connect(config, address, None)
+    return await _open(config, address, None)
 
 
-async def _connect(config: PostgresConfig, address: Address, context: Any) -> asyncpg.Connection:
+async def _open(config: PostgresConfig, address: Address, context: Any) -> asyncpg.Connection:
     return await asyncpg.connect(
         host=address.ip,
         port=address.port,
@@ -106,17 +134,25 @@ async def begin(
     connection: asyncpg.Connection,
     config: PostgresConfig,
     *,
+    search_path: str | None = "pg_catalog",
     snapshot: str | None = None,
     settings: Mapping[str, str] | None = None,
 ) -> None:
-    """Begin a read-only transaction that sees one moment: its own, or that of an exported snapshot."""
-    chosen = {**_SPELLING, **(settings or {})}
+    """Begin a read-only transaction that sees one moment: its own, or that of an exported snapshot.
+
+    `search_path` None leaves the role's own.
+    """
+    chosen = {**_SPELLING, **({"search_path": search_path} if search_path else {}), **(settings or {})}
     if config.statement_timeout_seconds:
         chosen.setdefault("statement_timeout", f"{config.statement_timeout_seconds}s")
-    await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    statements = ["BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"]
     if snapshot is not None:
-        await connection.execute(f"SET TRANSACTION SNAPSHOT {quote_literal(snapshot)}")
-    await connection.execute("; ".join(f"SET LOCAL {name} = {quote_literal(value)}" for name, value in chosen.items()))
+        statements.append(f"SET TRANSACTION SNAPSHOT {quote_literal(snapshot)}")
+    statements += [f"SET LOCAL {name} = {quote_literal(value)}" for name, value in chosen.items()]
+    try:
+        await connection.execute("; ".join(statements))
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise not_answered(error, config) from error
 
 
 def quote_literal(text: str) -> str:

@@ -50,7 +50,7 @@ class Parser:
     def _batch(self, columns: list[pa.Array], misfits: Misfits | None = None) -> pa.RecordBatch:
         for i, column in enumerate(self._columns):
             if column.landing.is_hex:
-                columns[i] = _bytes_of_hex(columns[i])
+                columns[i] = bytes_of_hex(columns[i])
         if misfits is None or not misfits.cells:
             return pa.RecordBatch.from_arrays(columns, schema=self._schema)
         return pa.RecordBatch.from_arrays([*columns, misfits.column()], schema=self._schema.append(_RESCUED_FIELD))
@@ -80,14 +80,14 @@ def fitting(texts: pa.Array, column: Column, misfits: Misfits) -> pa.Array:
     if pa.types.is_binary(texts.type):
         return _readable(texts, column, misfits)
     if column.landing.fits is None:
-        return _typed(texts, column.landing.type)
+        return typed(texts, column.landing.type)
     fits = pc.match_substring_regex(texts, column.landing.fits)
     for row in pc.indices_nonzero(pc.invert(fits)).to_pylist():
         misfits.add(row, column.name, texts[row].as_py())
-    return _typed(pc.if_else(fits, texts, pa.scalar(None, texts.type)), column.landing.type)
+    return typed(pc.if_else(fits, texts, pa.scalar(None, texts.type)), column.landing.type)
 
 
-def _typed(texts: pa.Array, kind: pa.DataType) -> pa.Array:
+def typed(texts: pa.Array, kind: pa.DataType) -> pa.Array:
     """Convert texts as the CSV reader does; casts know neither times nor PostgreSQL's booleans."""
     buffer = io.BytesIO()
     csv.write_csv(pa.table([texts], names=["0"]), buffer, csv.WriteOptions(include_header=False))
@@ -132,7 +132,7 @@ def _columns_of(table: pa.Table) -> list[pa.Array]:
     return [column.chunk(0) if column.num_chunks == 1 else column.combine_chunks() for column in table.columns]
 
 
-def _bytes_of_hex(texts: pa.Array) -> pa.Array:
+def bytes_of_hex(texts: pa.Array) -> pa.Array:
     """Decode a whole column in one call: its values lie one behind the other in one buffer."""
     _, offsets, data = texts.buffers()
     ends = pa.Array.from_buffers(pa.int32(), len(texts) + 1, [None, offsets], offset=texts.offset)

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 
 from servicetsunami.sdk import ConfigError, NotFound, Read, Stream, nearest
-from servicetsunami.sdk.sql import quote_identifier
+from servicetsunami.sdk.sql import quote_identifier, quote_path
 from servicetsunami_postgres.catalog import DEFAULT_SCHEMA, Column, Table, find_tables
 from servicetsunami_postgres.link import quote_literal
 
@@ -47,11 +47,12 @@ def chosen_columns(table: Table, names: Sequence[str] | None) -> tuple[Column, .
 def select(table: Table, columns: Sequence[Column], read: Read) -> str:
     """Write the SELECT of `read`."""
     params = read.split.params if read.split else {}
-    expressions = ", ".join(column.landing.select(_quoted(column.name)) for column in columns)
+    expressions = ", ".join(column.select for column in columns)
     conditions = [*_since(table, read), *_pages(params)]
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     limit = f" LIMIT {int(read.limit)}" if read.limit is not None else ""
-    sources = params.get("tables", [table.path])
+    tables = params.get("tables", [(table.schema, table.name)])
+    sources = [quote_path(*names, dialect="postgres") for names in tables]
     parts = [" ".join(("SELECT", expressions, "FROM", source)) + where for source in sources]
     return " UNION ALL ".join(parts) + limit
 
@@ -60,7 +61,7 @@ def _since(table: Table, read: Read) -> list[str]:
     if read.since is None or read.stream.cursor is None:
         return []
     (column,) = chosen_columns(table, (read.stream.cursor,))
-    name = _quoted(column.name)
+    name = quote_identifier(column.name, "postgres")
     reached = f"{name} >= {quote_literal(_text(read.since))}::{column.source_type}"
     # A row whose cursor is null cannot be ordered: with a key it is read each time, and merged.
     return [f"({reached} OR {name} IS NULL)" if table.key and not column.required else reached]
@@ -73,10 +74,6 @@ def _pages(params: dict[str, Any]) -> list[str]:
     if params.get("to_page") is not None:
         conditions.append(f"ctid < '({int(params['to_page'])},0)'::pg_catalog.tid")
     return conditions
-
-
-def _quoted(name: str) -> str:
-    return quote_identifier(name, "postgres")
 
 
 def _text(value: Any) -> str:

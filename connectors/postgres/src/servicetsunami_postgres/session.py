@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 
 import asyncpg
+import pyarrow as pa
 
-from servicetsunami.sdk import Address, Context, Item, Read, Stream
+from servicetsunami.sdk import Address, Context, Item, QueryLimits, Read, Split, Stream
 from servicetsunami_postgres.background import Background
 from servicetsunami_postgres.catalog import Column, find_tables
+from servicetsunami_postgres.checking import check_permission, check_reading
 from servicetsunami_postgres.config import PostgresConfig
 from servicetsunami_postgres.copying import Copy
+from servicetsunami_postgres.failures import not_answered
 from servicetsunami_postgres.link import begin, connect, connected, dial, disconnect
 from servicetsunami_postgres.parsing import Parser
+from servicetsunami_postgres.querying import run_query
 from servicetsunami_postgres.reading import chosen_columns, find_table, select
+from servicetsunami_postgres.splitting import plan_splits
+
+# The transaction whose snapshot the parts share waits, doing nothing, until they are read.
+_WAITING = {"idle_in_transaction_session_timeout": "0"}
 
 
 class Session:
@@ -22,8 +31,13 @@ class Session:
     def __init__(self, config: PostgresConfig, ctx: Context) -> None:
         self._config = config
         self._ctx = ctx
-        self._background = Background()
+        self._background = Background(ctx.cancelled)
         self._dialled: Address | None = None
+        self._planning: asyncpg.Connection | None = None
+
+    def check(self) -> None:
+        """Go through the steps; the error of the one that fails is raised."""
+        self._background.run(self._check(self._address()))
 
     def streams(self) -> list[Stream]:
         """Describe every table the role may read."""
@@ -34,15 +48,23 @@ class Session:
         connection, columns, query = self._background.run(self._prepare(self._address(), read))
         try:
             parser = Parser(columns)
-            for chunk in Copy(self._background, connection, query, self._config.stall_timeout_seconds).chunks(
-                self._ctx
-            ):
+            for chunk in Copy(self._background, connection, query, self._config).chunks(self._ctx):
                 yield parser.parse(chunk)
         finally:
-            self._background.run(disconnect(connection))
+            self._background.finish(disconnect(connection))
+
+    def splits(self, read: Read, target: int) -> Sequence[Split]:
+        """Plan parts of one snapshot, which is held until `close()`."""
+        return self._background.run(self._splits(self._address(), read, target))
+
+    def query(self, sql: str, limits: QueryLimits) -> pa.RecordBatchReader:
+        """Answer one guarded SELECT over a connection of its own."""
+        return self._background.run(run_query(self._config, self._address(), sql, limits))
 
     def close(self) -> None:
-        """End the event loop."""
+        """Close what is open and end the event loop."""
+        if self._planning is not None:
+            self._background.finish(disconnect(self._planning))
         self._background.close()
 
     def _address(self) -> Address:
@@ -51,10 +73,32 @@ class Session:
             self._dialled = dial(self._config, self._ctx)
         return self._dialled
 
-    async def _streams(self, address: Address) -> list[Stream]:
+    @asynccontextmanager
+    async def _transaction(self, address: Address) -> AsyncIterator[asyncpg.Connection]:
         async with connected(self._config, address) as connection:
             await begin(connection, self._config)
+            try:
+                yield connection
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                raise not_answered(error, self._config) from error
+
+    async def _check(self, address: Address) -> None:
+        async with self._transaction(address) as connection:
+            await check_reading(connection, self._config, await check_permission(connection, self._config))
+
+    async def _streams(self, address: Address) -> list[Stream]:
+        async with self._transaction(address) as connection:
             return [table.stream() for table in await find_tables(connection, self._config.schemas)]
+
+    async def _splits(self, address: Address, read: Read, target: int) -> Sequence[Split]:
+        if self._planning is not None:
+            await disconnect(self._planning)
+        self._planning = await connect(self._config, address)
+        await begin(self._planning, self._config, settings=_WAITING)
+        try:
+            return await plan_splits(self._planning, await find_table(self._planning, read.stream), target)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise not_answered(error, self._config) from error
 
     async def _prepare(self, address: Address, read: Read) -> tuple[asyncpg.Connection, tuple[Column, ...], str]:
         connection = await connect(self._config, address)
@@ -64,6 +108,9 @@ class Session:
             table = await find_table(connection, read.stream)
             columns = chosen_columns(table, read.columns)
             return connection, columns, select(table, columns, read)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            await disconnect(connection)
+            raise not_answered(error, self._config) from error
         except BaseException:
             await disconnect(connection)
             raise

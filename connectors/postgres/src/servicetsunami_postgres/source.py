@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
-from servicetsunami.sdk import Context, Item, Read, Source, Stream
+from servicetsunami.sdk import Context, Item, Queryable, QueryLimits, Read, Source, Split, Splittable, Stream
 from servicetsunami_postgres.config import PostgresConfig
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from servicetsunami_postgres.session import Session
 
 
-class PostgresSource(Source[PostgresConfig]):
+class PostgresSource(Source[PostgresConfig], Splittable, Queryable):
     """Reads tables and views of a PostgreSQL database, in full, in parallel parts or from where it stopped."""
 
     name = "postgres"
     title = "PostgreSQL"
+    dialect: ClassVar[str] = "PostgreSQL"
 
     def __init__(self, config: PostgresConfig, ctx: Context) -> None:
         super().__init__(config, ctx)
         self._opened: Session | None = None
+
+    def check(self) -> None:
+        """Go through resolve, connect, TLS, log in, database, permission, read; the error names the step that failed."""
+        self._session.check()
 
     def streams(self) -> Iterable[Stream]:
         """Yield every table and view the role may read, by schema and name."""
@@ -29,6 +36,17 @@ class PostgresSource(Source[PostgresConfig]):
     def read(self, read: Read) -> Iterator[Item]:
         """Yield the rows of one moment, in batches of about 8 MiB of text."""
         return self._session.read(read)
+
+    def splits(self, read: Read, target: int) -> Sequence[Split]:
+        """Plan about `target` parts of one moment; () for views and for tables under 64 MiB."""
+        return self._session.splits(read, target)
+
+    def query(self, sql: str, limits: QueryLimits) -> pa.RecordBatchReader:
+        """Answer one SELECT.
+
+        The schema's metadata holds `truncated` where `limits.size_bytes` ended the answer before its last row.
+        """
+        return self._session.query(sql, limits)
 
     def close(self) -> None:
         """Close every connection."""

@@ -1,0 +1,132 @@
+"""Real servers for the connector's tests: PostgreSQL 18 from the pip package, and an installed one with its contrib."""
+
+import asyncio
+import logging
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from servicetsunami.cli.throwaway_postgres import ThrowawayServer, throwaway_postgres
+from servicetsunami.sdk import Address, ConfigError, Read, Stream
+from servicetsunami_postgres import PostgresConfig, PostgresSource
+
+INSTALLED = Path("/usr/lib/postgresql/15/bin")
+
+
+class Loopback:
+    """Host services of a test: it reaches this machine only."""
+
+    log = logging.getLogger("tests")
+    tenant = "default"
+
+    def __init__(self, data_dir: Path, resolve: str | None = None) -> None:
+        self.data_dir = data_dir
+        self.stopped = False
+        self._resolve = resolve
+
+    def dial(self, host: str, port: int, *, timeout_seconds: float = 10.0) -> Address:
+        ip = self._resolve or host
+        if not ip.startswith("127."):
+            raise ConfigError(f"host {host} is not known", code="host_not_found", field="host", step="resolve")
+        try:
+            socket.create_connection((ip, port), timeout_seconds).close()
+        except OSError as error:
+            raise ConfigError(
+                f"{host}:{port} does not accept connections", code="connection_refused", field="port", step="connect"
+            ) from error
+        return Address(host, ip, port)
+
+    def sleep(self, seconds: float) -> None:
+        raise AssertionError(f"the connector waits for {seconds} s")
+
+    def cancelled(self) -> bool:
+        return self.stopped
+
+
+@dataclass
+class Database:
+    """One real database, with what a test does to it and with it."""
+
+    server: ThrowawayServer
+    ctx: Loopback
+    opened: list[PostgresSource]
+
+    def run(self, *statements: str) -> None:
+        for statement in statements:
+            self.ask(statement)
+
+    def ask(self, sql: str) -> Any:
+        return asyncio.run(self._ask(sql))
+
+    async def _ask(self, sql: str) -> Any:
+        connection = await asyncpg.connect(
+            host=self.server.host,
+            port=self.server.port,
+            user=self.server.user,
+            password=self.server.password,
+            database=self.server.database,
+        )
+        try:
+            if sql.lstrip().upper().startswith("SELECT"):
+                return await connection.fetchval(sql)
+            return await connection.execute(sql)
+        finally:
+            await connection.close()
+
+    def source(self, ctx: Loopback | None = None, **settings: Any) -> PostgresSource:
+        given = {
+            "host": self.server.host,
+            "port": self.server.port,
+            "user": self.server.user,
+            "password": self.server.password,
+            "database": self.server.database,
+        }
+        source = PostgresSource(PostgresConfig.model_validate({**given, **settings}), ctx or self.ctx)
+        self.opened.append(source)
+        return source
+
+    def stream(self, name: str) -> Stream:
+        return {stream.id: stream for stream in self.source().streams()}[name]
+
+    def rows(self, name: str, **read: Any) -> list[dict[str, Any]]:
+        source = self.source()
+        batches = source.read(Read(self.stream(name), **read))
+        return [row for batch in batches for row in batch.to_pylist()]  # type: ignore[union-attr]
+
+
+@pytest.fixture(scope="session")
+def newest_server() -> Iterator[ThrowawayServer]:
+    with throwaway_postgres(settings={"max_connections": "60"}) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def installed_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThrowawayServer]:
+    if not (INSTALLED / "initdb").exists():
+        pytest.skip(f"no PostgreSQL with contrib in {INSTALLED}: xml, hstore and TLS cannot be tried")
+    with throwaway_postgres(binaries=INSTALLED) as server:
+        yield server
+
+
+def _database(server: ThrowawayServer, data_dir: Path) -> Iterator[Database]:
+    database = Database(server, Loopback(data_dir), [])
+    database.run("DROP SCHEMA IF EXISTS public CASCADE", "CREATE SCHEMA public")
+    yield database
+    for source in database.opened:
+        source.close()
+
+
+@pytest.fixture
+def database(newest_server: ThrowawayServer, tmp_path: Path) -> Iterator[Database]:
+    yield from _database(newest_server, tmp_path)
+
+
+@pytest.fixture
+def installed(installed_server: ThrowawayServer, tmp_path: Path) -> Iterator[Database]:
+    yield from _database(installed_server, tmp_path)
