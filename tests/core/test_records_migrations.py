@@ -24,6 +24,22 @@ from servicetsunami.records.migrate import NEWEST, bring_up_to_date, migrations,
 from servicetsunami.records.schema import metadata
 from servicetsunami.sdk import ConfigError, PermanentError, TransientError, TsunamiError
 
+_LOADED = """
+import asyncio, sys
+from pathlib import Path
+from servicetsunami.records import open_records, open_vault
+
+def loaded():
+    heavy = ("aiosqlite", "alembic", "asyncpg", "cryptography", "sqlalchemy", "sqlalchemy.orm")
+    print([name for name in heavy if name in sys.modules])
+
+async def start(home):
+    await (await open_records(f"sqlite:///{home}/records.db", open_vault(Path(home), master_key=None))).close()
+
+loaded()
+asyncio.run(start(sys.argv[1]))
+loaded()
+"""
 NewDatabase = Callable[[], str]
 _RACER = """
 import asyncio, json, sys
@@ -207,6 +223,35 @@ def test_a_server_that_does_not_answer_is_told_without_its_address(tmp_path: Pat
     assert "canary-7" not in str(refusal.problem())
 
 
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file", encoding="utf-8")
+
+    refusal = _refusal(f"sqlite:///{tmp_path}/taken/records.db", tmp_path)
+
+    assert refusal.code == "records_unavailable"
+
+
+def test_a_full_disk_is_told_and_what_was_stored_stays(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/records.db"
+    _open(url, tmp_path)
+
+    with pytest.raises(TransientError) as refused:
+        _ask(url, _fill_the_disk)
+
+    assert refused.value.code == "records_full"
+    assert _ask(url, lambda db: db.exec_driver_sql("SELECT count(*) FROM tenants").scalar_one()) == 0
+
+
+def test_importing_the_records_loads_no_database_library_and_opening_only_what_it_needs(tmp_path: Path) -> None:
+    _open(f"sqlite:///{tmp_path}/records.db", tmp_path)
+
+    loaded = subprocess.run(
+        [sys.executable, "-c", _LOADED, str(tmp_path)], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+
+    assert loaded == ["[]", "['aiosqlite', 'sqlalchemy']"]
+
+
 @pytest.mark.parametrize(
     ("url", "found"),
     [
@@ -225,6 +270,13 @@ def test_an_address_that_is_not_served_is_refused_and_not_repeated(tmp_path: Pat
     assert (refusal.code, refusal.field) == ("records_url", "records_url")
     assert found in str(refusal)
     assert "canary-7" not in str(refusal.problem())
+
+
+def _fill_the_disk(db: Connection) -> None:
+    # SQLite answers a reached limit of pages just as it answers a disk without room.
+    db.exec_driver_sql("PRAGMA max_page_count = 1")
+    for number in range(1000):
+        db.exec_driver_sql(f"INSERT INTO tenants VALUES ('t{number}', '{'x' * 1000}', '2026-11-24 00:00:00')")
 
 
 def _comparing(db: Connection) -> MigrationContext:

@@ -210,7 +210,7 @@ async def test_a_secret_that_does_not_open_stops_no_other_and_keeps_the_old_key(
     "tampering",
     [
         (
-            "UPDATE secrets SET sealed = (SELECT sealed FROM secrets WHERE field = 'password' AND connection_id = '{b}')"
+            "UPDATE secrets SET sealed = (SELECT sealed FROM secrets WHERE connection_id = '{b}')"
             " WHERE connection_id = '{a}' AND field = 'password'"
         ),
         (

@@ -207,6 +207,26 @@ def test_an_open_vault_takes_over_the_key_another_process_added(tmp_path: Path) 
     assert not here.is_rotating()
 
 
+def test_a_key_file_that_is_removed_while_in_use_is_missed_and_not_made_anew(tmp_path: Path) -> None:
+    vault = open_vault(tmp_path, master_key=None)
+    (tmp_path / "master.key").unlink()
+
+    with pytest.raises(ConfigError) as refused:
+        vault.seal(_NAME, "secret")
+
+    assert refused.value.code == "key_file_unreadable"
+    assert refused.value.why == "No such file or directory"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_hold_the_key_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("a file", encoding="utf-8")
+
+    refusal = _refusal(tmp_path / "home")
+
+    assert refusal.code == "key_file_unreadable"
+
+
 def test_the_keyring_keeps_the_key_and_no_file_does(tmp_path: Path, system_keyring: _MemoryKeyring) -> None:
     envelope = open_vault(tmp_path, master_key=None, use_keyring=True).seal(_NAME, "secret")
 

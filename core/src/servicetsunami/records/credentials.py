@@ -27,9 +27,10 @@ class Resealed:
 
 
 def store(db: Connection, vault: Vault, tenant: str, connection_id: str, values: Mapping[str, str]) -> None:
-    """Seal the whole set of a connection's secrets at the version the connection says."""
-    # A rotation must not drop the key between the sealing here and the commit.
-    hold_lock(db, shared=True)
+    """Seal the whole set of a connection's secrets at the version the connection says.
+
+    The caller holds the shared lock: a rotation must not drop the key between the sealing here and the commit.
+    """
     version = connections.require(db, tenant, connection_id)
     db.execute(delete(secrets).where(secrets.c.tenant == tenant, secrets.c.connection_id == connection_id))
     for field, value in values.items():

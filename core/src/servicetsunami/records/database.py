@@ -93,8 +93,10 @@ def _transact(engine: Engine, work: Callable[[Connection], _T], writes: bool) ->
 
 def _sqlite(url: URL) -> Engine:
     file = Path(str(url.database))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.touch(mode=0o600)
+    with database_faults():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if not file.exists():
+            file.touch(mode=0o600)
     # Without an isolation level the driver begins no transaction of its own accord: _begin does.
     arguments = {"timeout": _BUSY_SECONDS, "isolation_level": None}
     engine = create_engine(url, connect_args=arguments, hide_parameters=True)

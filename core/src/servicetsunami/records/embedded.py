@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection as Db
 
 from servicetsunami.records import connections, credentials, datasets, leases, runs, sync_points, tenants
-from servicetsunami.records.database import Database
+from servicetsunami.records.database import Database, hold_lock
 from servicetsunami.records.ids import check_connection_name, check_tenant_id
 from servicetsunami.records.models import Connection, Dataset, Run, RunStatus, SyncPoint, Tenant
 from servicetsunami.records.rotation import rotate
@@ -57,6 +57,7 @@ class EmbeddedRecords:
         values = {"name": name, "connector": connector, **_set_to(settings, secrets, streams)}
 
         def work(db: Db) -> Connection:
+            hold_lock(db, shared=True)
             created = connections.create(db, tenant, now=self._now(), **values)
             credentials.store(db, self._vault, tenant, created.id, secrets)
             return created
@@ -70,6 +71,7 @@ class EmbeddedRecords:
         values = _set_to(settings, secrets, streams)
 
         def work(db: Db) -> Connection:
+            hold_lock(db, shared=True)
             replaced = connections.replace(db, tenant, connection_id, now=self._now(), **values)
             credentials.store(db, self._vault, tenant, connection_id, secrets)
             return replaced
@@ -153,6 +155,9 @@ class EmbeddedRecords:
     async def interrupt_stale_runs(self, older_than: timedelta) -> int:
         """Mark running runs without a heartbeat for so long as interrupted; returns how many."""
         now = self._now()
+        # Asked often and seldom true, so it must not queue up with the writers.
+        if not await self._db.read(lambda db: runs.any_stale(db, before=now - older_than)):
+            return 0
         return await self._db.write(lambda db: runs.interrupt(db, before=now - older_than, now=now))
 
     async def lease(self, name: str, owner: str, duration: timedelta) -> bool:

@@ -11,6 +11,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from servicetsunami.sdk import PermanentError, TransientError, TsunamiError
 
 _FULL = ("disk is full", "no space left", "disk full")
+_PASSING = ("08", "40", "53", "55", "57")
+"""Classes of SQLSTATE that trying again may cure: connection, rollback, resources, object in use, operator."""
 _UNREADABLE = ("file is not a database", "malformed")
 
 
@@ -22,7 +24,11 @@ def database_faults() -> Iterator[None]:
     except (OperationalError, InterfaceError, PoolTimeoutError, OSError) as error:
         raise _unavailable(_said(error)) from None
     except DBAPIError as error:
-        raise _refused(_said(error)) from None
+        raise (_unavailable if _passes(error) else _refused)(_said(error)) from None
+
+
+def _passes(error: DBAPIError) -> bool:
+    return str(getattr(error.orig, "sqlstate", None))[:2] in _PASSING
 
 
 def _said(error: Exception) -> str:

@@ -22,8 +22,11 @@ class KeyStore(Protocol):
     writable: bool
     """Whether we make the keys; an operator does otherwise."""
 
+    def prepare(self) -> None:
+        """Make a key if there is none and we are who makes them; of processes that race, one makes it."""
+
     def load(self) -> list[MasterKey]:
-        """Return the keys, made at first use where we make them."""
+        """Return the keys; raises `ConfigError` if they are missing or cannot be trusted."""
 
     def save(self, keys: Sequence[MasterKey]) -> None:
         """Replace the keys in one step."""
@@ -39,6 +42,9 @@ class FixedKeys:
 
     def __init__(self, text: str) -> None:
         self._keys = parse_keys(text.split(","), origin="the setting master_key")
+
+    def prepare(self) -> None:
+        """Do nothing: the operator made the keys."""
 
     def load(self) -> list[MasterKey]:
         """Return the keys of the setting."""
@@ -66,12 +72,18 @@ class KeyFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def load(self) -> list[MasterKey]:
-        """Return the keys of the file, which is made if missing; raises `ConfigError` if it cannot be trusted."""
+    def prepare(self) -> None:
+        """Make the file with one key in it, if there is none."""
         if not os.path.lexists(self._path):
-            self._create()
-        self._check_permissions()
-        return parse_keys(self._read().splitlines(), origin=f"the file {self._path}")
+            with self._readable():
+                self._create()
+
+    def load(self) -> list[MasterKey]:
+        """Return the keys of the file; raises `ConfigError` if it is gone, is garbled or may be read by others."""
+        with self._readable():
+            self._check_permissions()
+            lines = self._path.read_text(encoding="ascii").splitlines()
+        return parse_keys(lines, origin=f"the file {self._path}")
 
     def save(self, keys: Sequence[MasterKey]) -> None:
         """Replace the file in one step, which survives a power cut."""
@@ -79,8 +91,11 @@ class KeyFile:
         _sync_folder(self._path.parent)
 
     def state(self) -> object:
-        """Return what changes whenever the file is replaced."""
-        found = self._path.stat()
+        """Return what changes whenever the file is replaced or removed."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
         return found.st_ino, found.st_mtime_ns, found.st_size
 
     def _create(self) -> None:
@@ -114,9 +129,10 @@ class KeyFile:
                 fix=f"chmod 600 '{self._path}'; if others may have read it, rotate the keys afterwards",
             )
 
-    def _read(self) -> str:
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
         try:
-            return self._path.read_text(encoding="ascii")
+            yield
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
                 f"the key file {self._path} cannot be read, so no secret can be sealed or opened",
@@ -135,14 +151,15 @@ class SystemKeyring:
         self._home = home
         self._user = str(home.resolve())
 
-    def load(self) -> list[MasterKey]:
-        """Return the keys of the keyring, made if missing."""
+    def prepare(self) -> None:
+        """Put one key into the keyring, if there is none."""
         with self._alone():
-            text = self._get()
-            if not text:
+            if not self._get():
                 self._set(MasterKey.new().text)
-                text = self._get()
-        return parse_keys((text or "").split(","), origin="the system's keyring")
+
+    def load(self) -> list[MasterKey]:
+        """Return the keys of the keyring."""
+        return parse_keys((self._get() or "").split(","), origin="the system's keyring")
 
     def save(self, keys: Sequence[MasterKey]) -> None:
         """Replace the keyring's entry."""

@@ -78,9 +78,18 @@ def listed(
 
 def interrupt(db: Connection, *, before: datetime, now: datetime) -> int:
     """Mark the running runs last heard of before a moment as interrupted; returns how many."""
-    heard = func.coalesce(runs.c.heartbeat_at, runs.c.started_at, runs.c.created_at)
-    stale = update(runs).where(runs.c.status == RunStatus.RUNNING, heard < before)
+    stale = update(runs).where(*_stale(before))
     return db.execute(stale.values(status=RunStatus.INTERRUPTED, finished_at=now, message=_LOST)).rowcount
+
+
+def any_stale(db: Connection, *, before: datetime) -> bool:
+    """Tell whether a running run was last heard of before a moment."""
+    return db.execute(select(runs.c.id).where(*_stale(before)).limit(1)).first() is not None
+
+
+def _stale(before: datetime) -> tuple[Any, Any]:
+    heard = func.coalesce(runs.c.heartbeat_at, runs.c.started_at, runs.c.created_at)
+    return runs.c.status == RunStatus.RUNNING, heard < before
 
 
 def _is(tenant: str, run_id: str) -> tuple[Any, Any]:

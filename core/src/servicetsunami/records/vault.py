@@ -40,6 +40,7 @@ class Vault:
 
     def __init__(self, store: KeyStore) -> None:
         self._store = store
+        store.prepare()
         self._ring = KeyRing(store.load())
         self._seen = store.state()
 
