@@ -223,6 +223,27 @@ def test_a_server_that_does_not_answer_is_told_without_its_address(tmp_path: Pat
     assert "canary-7" not in str(refusal.problem())
 
 
+@pytest.mark.server
+def test_a_server_that_does_not_let_us_in_says_why_without_the_password(tmp_path: Path) -> None:
+    with throwaway_postgres() as server:
+        place = f"{server.host}:{server.port}"
+        wrong_password = _refusal(f"postgres://postgres:canary-7@{place}/postgres?sslmode=disable", tmp_path)
+        password = quote(server.password, safe="")
+        no_database = _refusal(f"postgresql://postgres:{password}@{place}/records", tmp_path)
+        no_tls = _refusal(f"postgresql://postgres:{password}@{place}/postgres?sslmode=require", tmp_path)
+
+    assert (wrong_password.code, no_database.code, no_tls.code) == (
+        "records_login",
+        "records_login",
+        "records_unavailable",
+    )
+    assert wrong_password.why == 'password authentication failed for user "postgres"'
+    assert no_database.why == 'database "records" does not exist'
+    assert "rejected SSL upgrade" in str(no_tls.why)
+    assert "canary-7" not in str(wrong_password.problem())
+    assert password not in f"{no_database.problem()} {no_tls.problem()}"
+
+
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file", encoding="utf-8")
 
@@ -261,6 +282,13 @@ def test_importing_the_records_loads_no_database_library_and_opening_only_what_i
         ("sqlite://", "names no file"),
         ("sqlite:///:memory:", "names no file"),
         ("", "cannot be read as a URL"),
+        ("postgresql://u:canary-7/x@h/d", "cannot be read as a URL"),
+        ("postgresql://u:canary-7@h:canary-7/d", "cannot be read as a URL"),
+        ("postgresql://u:canary-7@h", "names no host or no database"),
+        ("postgresql:///d", "names no host or no database"),
+        ("postgresql://u:canary-7@h/d?options=-c", "has an option 'options'"),
+        ("postgresql://u:canary-7@h/d?sslmode=canary-7", "sslmode is none of disable, allow"),
+        ("sqlite:////tmp/records.db?mode=memory", "has an option 'mode'"),
     ],
 )
 def test_an_address_that_is_not_served_is_refused_and_not_repeated(tmp_path: Path, url: str, found: str) -> None:

@@ -3,8 +3,7 @@
 import asyncio
 import logging
 import socket
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,20 +56,20 @@ class Database:
     ctx: Loopback
     opened: list[PostgresSource]
 
-    def run(self, *statements: str) -> None:
+    def run(self, *statements: str, database: str | None = None) -> None:
         for statement in statements:
-            self.ask(statement)
+            self.ask(statement, database)
 
-    def ask(self, sql: str) -> Any:
-        return asyncio.run(self._ask(sql))
+    def ask(self, sql: str, database: str | None = None) -> Any:
+        return asyncio.run(self._ask(sql, database))
 
-    async def _ask(self, sql: str) -> Any:
+    async def _ask(self, sql: str, database: str | None) -> Any:
         connection = await asyncpg.connect(
             host=self.server.host,
             port=self.server.port,
             user=self.server.user,
             password=self.server.password,
-            database=self.server.database,
+            database=database or self.server.database,
         )
         try:
             if sql.lstrip().upper().startswith("SELECT"):
@@ -107,7 +106,7 @@ def newest_server() -> Iterator[ThrowawayServer]:
 
 
 @pytest.fixture(scope="session")
-def installed_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThrowawayServer]:
+def installed_server() -> Iterator[ThrowawayServer]:
     if not (INSTALLED / "initdb").exists():
         pytest.skip(f"no PostgreSQL with contrib in {INSTALLED}: xml, hstore and TLS cannot be tried")
     with throwaway_postgres(binaries=INSTALLED) as server:

@@ -145,6 +145,9 @@ async def begin(
     chosen = {**_SPELLING, **({"search_path": search_path} if search_path else {}), **(settings or {})}
     if config.statement_timeout_seconds:
         chosen.setdefault("statement_timeout", f"{config.statement_timeout_seconds}s")
+    if connection.get_settings().server_encoding == "SQL_ASCII":
+        # Such a database may hold bytes that are no UTF-8; the server would refuse to send them as that.
+        chosen["client_encoding"] = "SQL_ASCII"
     statements = ["BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"]
     if snapshot is not None:
         statements.append(f"SET TRANSACTION SNAPSHOT {quote_literal(snapshot)}")

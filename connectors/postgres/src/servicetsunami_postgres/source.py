@@ -26,7 +26,7 @@ class PostgresSource(Source[PostgresConfig], Splittable, Queryable):
         self._opened: Session | None = None
 
     def check(self) -> None:
-        """Go through resolve, connect, TLS, log in, database, permission, read; the error names the step that failed."""
+        """Go through resolve, connect, TLS, log in, database, permission and read; the error names the step."""
         self._session.check()
 
     def streams(self) -> Iterable[Stream]:

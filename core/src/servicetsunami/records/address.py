@@ -8,31 +8,44 @@ from sqlalchemy.exc import ArgumentError
 from servicetsunami.sdk import ConfigError
 
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg"}
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
 def with_driver(url: str) -> URL:
     """Read a database URL and name its driver; raises `ConfigError`, which never repeats the URL.
 
-    SQLAlchemy refuses `postgres://` and takes `postgresql://` for another driver than ours. libpq's `sslmode` is called
-    `ssl` by asyncpg.
+    The only option is `sslmode`, on PostgreSQL. SQLAlchemy refuses `postgres://` and takes `postgresql://` for another
+    driver than ours; asyncpg calls libpq's `sslmode` `ssl`.
     """
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise _not_served("it cannot be read as a URL") from None
     backend = parsed.drivername.partition("+")[0]
     if backend not in _DRIVERS:
         raise _not_served(f"it begins with '{backend}'")
-    if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
-        raise _not_served("it names no file")
+    _check_parts(parsed, is_file=backend == "sqlite")
     return _with_ssl(parsed.set(drivername=_DRIVERS[backend]))
+
+
+def _check_parts(url: URL, *, is_file: bool) -> None:
+    if is_file and url.database in (None, "", ":memory:"):
+        raise _not_served("it names no file")
+    if not is_file and not (url.host and url.database):
+        # The driver would fall back on the environment's PGHOST and PGDATABASE.
+        raise _not_served("it names no host or no database")
+    unknown = sorted(url.query.keys() - (set() if is_file else {"sslmode"}))
+    if unknown:
+        raise _not_served(f"it has an option '{unknown[0]}'")
 
 
 def _with_ssl(url: URL) -> URL:
     if "sslmode" not in url.query:
         return url
     mode = url.query["sslmode"]
-    return url.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
+    if mode not in _SSL_MODES:
+        raise _not_served(f"its sslmode is none of {', '.join(_SSL_MODES)}")
+    return url.set(query={"ssl": mode})
 
 
 def _not_served(found: str) -> ConfigError:

@@ -1,18 +1,20 @@
-"""What a database said, told as errors of ours: never the statement, its values or the address."""
+"""What a database said, told as errors of ours: never the statement, its values or a password."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from servicetsunami.sdk import PermanentError, TransientError, TsunamiError
+from servicetsunami.sdk import AuthError, PermanentError, TransientError, TsunamiError
 
 _FULL = ("disk is full", "no space left", "disk full")
 _PASSING = ("08", "40", "53", "55", "57")
 """Classes of SQLSTATE that trying again may cure: connection, rollback, resources, object in use, operator."""
+_LOGIN = ("28", "3D")
+"""Classes of SQLSTATE for a user, a password or a database that is not right."""
 _UNREADABLE = ("file is not a database", "malformed")
 
 
@@ -24,11 +26,14 @@ def database_faults() -> Iterator[None]:
     except (OperationalError, InterfaceError, PoolTimeoutError, OSError) as error:
         raise _unavailable(_said(error)) from None
     except DBAPIError as error:
-        raise (_unavailable if _passes(error) else _refused)(_said(error)) from None
+        raise _by_state(error)(_said(error)) from None
 
 
-def _passes(error: DBAPIError) -> bool:
-    return str(getattr(error.orig, "sqlstate", None))[:2] in _PASSING
+def _by_state(error: DBAPIError) -> Callable[[str], TsunamiError]:
+    state_class = str(getattr(error.orig, "sqlstate", None))[:2]
+    if state_class in _PASSING:
+        return _unavailable
+    return _not_let_in if state_class in _LOGIN else _refused
 
 
 def _said(error: Exception) -> str:
@@ -51,6 +56,15 @@ def _unavailable(said: str) -> TsunamiError:
         code="records_unavailable",
         why=said,
         fix="see that its disk or server can be reached, then try again",
+    )
+
+
+def _not_let_in(said: str) -> TsunamiError:
+    return AuthError(
+        "the server of the system of record did not let us in, so the records cannot be opened",
+        code="records_login",
+        why=said,
+        fix="correct user, password and database in the setting records_url",
     )
 
 

@@ -1,5 +1,19 @@
-"""The certification kit: contract suites that every connector and sink passes."""
+"""The certification kit: contract suites that every connector and sink passes.
+
+In a connector's own tests:
+
+    class TestNotesContract(SourceContract):
+        connector = Notes
+        bad_configs = ({"path": "missing.jsonl"},)
+
+        @pytest.fixture
+        def config(self, tmp_path):
+            return {"path": str(tmp_path / "notes.jsonl")}
+"""
 
 from servicetsunami.sdk.testing.context import LocalContext
+from servicetsunami.sdk.testing.probe import SinkProbe, SourceProbe
+from servicetsunami.sdk.testing.sink import SinkContract
+from servicetsunami.sdk.testing.source import SourceContract
 
-__all__ = ["LocalContext"]
+__all__ = ["LocalContext", "SinkContract", "SinkProbe", "SourceContract", "SourceProbe"]
