@@ -282,7 +282,7 @@ def test_importing_the_records_loads_no_database_library_and_opening_only_what_i
         ("sqlite://", "names no file"),
         ("sqlite:///:memory:", "names no file"),
         ("", "cannot be read as a URL"),
-        ("postgresql://u:canary-7/x@h/d", "cannot be read as a URL"),
+        ("postgresql://u:x@canary-7@h/d", "holds an @, which is written %40"),
         ("postgresql://u:canary-7@h:canary-7/d", "cannot be read as a URL"),
         ("postgresql://u:canary-7@h", "names no host or no database"),
         ("postgresql:///d", "names no host or no database"),

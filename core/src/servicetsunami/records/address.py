@@ -34,6 +34,9 @@ def _check_parts(url: URL, *, is_file: bool) -> None:
     if not is_file and not (url.host and url.database):
         # The driver would fall back on the environment's PGHOST and PGDATABASE.
         raise _not_served("it names no host or no database")
+    if "@" in (url.host or ""):
+        # What is taken for the host holds a part of the password then, and would be looked up.
+        raise _not_served("its password holds an @, which is written %40")
     unknown = sorted(url.query.keys() - (set() if is_file else {"sslmode"}))
     if unknown:
         raise _not_served(f"it has an option '{unknown[0]}'")
