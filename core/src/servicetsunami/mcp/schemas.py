@@ -22,13 +22,13 @@ _OF_OBJECTS = ("type", "required", "additionalProperties")
 
 
 def input_schema(model: type[BaseModel], properties: Mapping[str, Json], required: tuple[str, ...]) -> Json:
-    """Return the closed schema of a tool's arguments, with `properties` before those of the model or in their place.
+    """Return the closed schema of a tool's arguments, with `properties` before those of the model, or in their place.
 
     Null is accepted for an optional argument but not advertised, since not every client can express it.
     """
     schema = model.model_json_schema()
     own = {name: _brief(value) for name, value in schema.get("properties", {}).items()}
-    names = sorted([*properties, *(name for name in own if name not in properties)], key="tenant_id".__eq__)
+    names = sorted({name: None for name in properties if name not in own} | own, key="tenant_id".__eq__)
     needed = [*required, *schema.get("required", ())]
     return {
         "type": "object",

@@ -159,7 +159,7 @@ SYNC_TO_BRONZE = ToolSpec(
     name="sync_to_bronze",
     title="Sync a table into the lakehouse",
     description=(
-        "Copy a source table into the lakehouse as bronze.<table>, or bring it up to date. Use it before querying a "
+        "Copy a source table into the lakehouse's bronze layer, or bring it up to date. Use it before querying a "
         "source table with query_sql. Leave sync_mode out: only changed rows are read where that is possible. If the "
         "answer's status is `running`, the run goes on: ask get_run with its run_id."
     ),
