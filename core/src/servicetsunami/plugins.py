@@ -249,7 +249,7 @@ def _register(hooks: pluggy.PluginManager, module: object) -> None:
     except pluggy.PluginValidationError as error:
         raise _RefusedError(
             "unknown_hook",
-            f"a hook is not one the host calls, or takes other arguments: {_shown(str(error))}",
+            f"a hook is not one the host calls, or takes other arguments: {_shown(' '.join(str(error).split()))}",
             "the hooks are connectors() and sinks(), both without arguments",
         ) from error
 

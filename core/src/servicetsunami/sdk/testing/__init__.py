@@ -12,8 +12,8 @@ In a connector's own tests:
 """
 
 from servicetsunami.sdk.testing.context import LocalContext
-from servicetsunami.sdk.testing.probe import SinkProbe, SourceProbe
+from servicetsunami.sdk.testing.probe import SinkProbe, SourceProbe, failing_checks
 from servicetsunami.sdk.testing.sink import SinkContract
 from servicetsunami.sdk.testing.source import SourceContract
 
-__all__ = ["LocalContext", "SinkContract", "SinkProbe", "SourceContract", "SourceProbe"]
+__all__ = ["LocalContext", "SinkContract", "SinkProbe", "SourceContract", "SourceProbe", "failing_checks"]
