@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import pyarrow as pa
 import pytest
 
 from servicetsunami.cli.throwaway_postgres import ThrowawayServer, throwaway_postgres
@@ -93,10 +94,20 @@ class Database:
     def stream(self, name: str) -> Stream:
         return {stream.id: stream for stream in self.source().streams()}[name]
 
+    def read(self, source: PostgresSource, stream: Stream | None = None, **read: Any) -> list[dict[str, Any]]:
+        return rows_of(source, Read(stream or next(iter(source.streams())), **read))
+
     def rows(self, name: str, **read: Any) -> list[dict[str, Any]]:
-        source = self.source()
-        batches = source.read(Read(self.stream(name), **read))
-        return [row for batch in batches for row in batch.to_pylist()]  # type: ignore[union-attr]
+        return rows_of(self.source(), Read(self.stream(name), **read))
+
+
+def rows_of(source: PostgresSource, read: Read) -> list[dict[str, Any]]:
+    """Read to the end and return the rows as dicts."""
+    found: list[dict[str, Any]] = []
+    for item in source.read(read):
+        assert isinstance(item, pa.RecordBatch)
+        found += item.to_pylist()
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
-from servicetsunami.sdk import Read
-
 if TYPE_CHECKING:
     from conftest import Database
 
@@ -235,9 +233,8 @@ def test_text_that_is_no_utf_8_is_rescued(installed: "Database") -> None:
     installed.run("CREATE TABLE t (v text)", "INSERT INTO t VALUES (E'a\\xff'), ('b')", database="bytes")
     source = installed.source(database="bytes")
 
-    (batch,) = source.read(Read(next(iter(source.streams()))))
+    rows = installed.read(source)
 
-    rows = batch.to_pylist()  # type: ignore[union-attr]
     assert rows == [{"v": None, "_rescued": '{"v": "a\\\\xff"}'}, {"v": "b", "_rescued": None}]
 
 
@@ -260,12 +257,8 @@ def test_wide_rows_and_large_cells_come_through(database: "Database") -> None:
     database.run(
         "CREATE TABLE t AS SELECT i AS id, repeat(i::text || E'\"\\n', 300000) AS body FROM generate_series(1, 30) i"
     )
-    source = database.source()
 
-    sizes = {
-        row["id"]: len(row["body"])
-        for batch in source.read(Read(database.stream("t")))
-        for row in batch.to_pylist()  # type: ignore[union-attr]
-    }
+    rows = database.rows("t")
 
+    sizes = {row["id"]: len(row["body"]) for row in rows}
     assert sizes == {i: (len(str(i)) + 2) * 300_000 for i in range(1, 31)}

@@ -51,8 +51,8 @@ class Background:
         self._loop.call_soon_threadsafe(function)
 
     def close(self) -> None:
-        """Cancel what still runs, end the thread and free the loop."""
-        self.finish(_cancel_others())
+        """End what still runs, then the thread, and free the loop."""
+        self.finish(_end_others())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=_CLOSE_SECONDS)
         if not self._thread.is_alive():
@@ -68,8 +68,11 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
-async def _cancel_others() -> None:
-    others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
+async def _end_others() -> None:
+    """Let what was cancelled clean up at the server; cancel what does not end."""
+    others = {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
+    if others:
+        _, lasting = await asyncio.wait(others, timeout=_CLOSE_SECONDS / 2)
+        for task in lasting:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)

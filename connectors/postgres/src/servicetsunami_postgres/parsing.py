@@ -89,6 +89,8 @@ def fitting(texts: pa.Array, column: Column, misfits: Misfits) -> pa.Array:
 
 def typed(texts: pa.Array, kind: pa.DataType) -> pa.Array:
     """Convert texts as the CSV reader does; casts know neither times nor PostgreSQL's booleans."""
+    if not len(texts):
+        return pa.array([], kind)
     buffer = io.BytesIO()
     csv.write_csv(pa.table([texts], names=["0"]), buffer, csv.WriteOptions(include_header=False))
     return _columns_of(_read(buffer.getvalue(), {"0": kind}))[0]

@@ -10,7 +10,7 @@ import asyncpg
 from servicetsunami.sdk import Split
 from servicetsunami_postgres.catalog import Table
 
-_LEAST_BYTES = 64 * 1024 * 1024
+LEAST_BYTES = 64 * 1024 * 1024
 # Before this version the server reads the whole table for every range of pages.
 _RANGES_SINCE = 14
 _PAGES = """
@@ -27,9 +27,7 @@ WHERE p.isleaf ORDER BY 3 DESC, c.oid
 """
 
 
-async def plan_splits(
-    connection: asyncpg.Connection, table: Table, target: int, least_bytes: int = _LEAST_BYTES
-) -> Sequence[Split]:
+async def plan_splits(connection: asyncpg.Connection, table: Table, target: int) -> Sequence[Split]:
     """Return about `target` parts of `table`; () where it is small or cannot be read in parts.
 
     The transaction of `connection` exports the snapshot: it must stay open until every part has begun.
@@ -37,9 +35,9 @@ async def plan_splits(
     if table.secured or target < 2:
         return ()
     if table.kind in ("table", "materialized view"):
-        parts = await _page_ranges(connection, table, target, least_bytes)
+        parts = await _page_ranges(connection, table, target)
     elif table.kind == "partitioned table":
-        parts = await _partition_groups(connection, table, target, least_bytes)
+        parts = await _partition_groups(connection, table, target)
     else:
         return ()
     if len(parts) < 2:
@@ -49,24 +47,20 @@ async def plan_splits(
     return [Split(str(number), {"snapshot": snapshot, **part}, rows) for number, part in enumerate(parts)]
 
 
-async def _page_ranges(
-    connection: asyncpg.Connection, table: Table, target: int, least_bytes: int
-) -> list[dict[str, Any]]:
+async def _page_ranges(connection: asyncpg.Connection, table: Table, target: int) -> list[dict[str, Any]]:
     row = await connection.fetchrow(_PAGES, table.oid)
     pages = row["size"] // row["page"]
     too_old = connection.get_server_version().major < _RANGES_SINCE
-    if row["size"] < least_bytes or pages < target or row["inherited"] or too_old:
+    if row["size"] < LEAST_BYTES or pages < target or row["inherited"] or too_old:
         return []
     cuts = [pages * number // target for number in range(target)]
     # The last range has no end: pages may have been added since.
     return [{"from_page": first, "to_page": last} for first, last in zip(cuts, [*cuts[1:], None], strict=True)]
 
 
-async def _partition_groups(
-    connection: asyncpg.Connection, table: Table, target: int, least_bytes: int
-) -> list[dict[str, Any]]:
+async def _partition_groups(connection: asyncpg.Connection, table: Table, target: int) -> list[dict[str, Any]]:
     leaves = await connection.fetch(_PARTITIONS, table.oid)
-    if not all(leaf["readable"] for leaf in leaves) or sum(leaf["size"] or 0 for leaf in leaves) < least_bytes:
+    if not all(leaf["readable"] for leaf in leaves) or sum(leaf["size"] or 0 for leaf in leaves) < LEAST_BYTES:
         return []
     groups: list[tuple[int, list[list[str]]]] = [(0, []) for _ in range(min(target, len(leaves)))]
     for leaf in leaves:
