@@ -25,13 +25,13 @@ class Loopback:
     log = logging.getLogger("tests")
     tenant = "default"
 
-    def __init__(self, data_dir: Path, resolve: str | None = None) -> None:
+    def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
         self.stopped = False
-        self._resolve = resolve
+        self.resolved: dict[str, str] = {}
 
     def dial(self, host: str, port: int, *, timeout_seconds: float = 10.0) -> Address:
-        ip = self._resolve or host
+        ip = self.resolved.get(host, host)
         if not ip.startswith("127."):
             raise ConfigError(f"host {host} is not known", code="host_not_found", field="host", step="resolve")
         try:
