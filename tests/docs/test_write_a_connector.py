@@ -57,7 +57,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
         machine.run("uv", "build", "--quiet", "--wheel", "--directory", ROOT, "--package", package, "--out-dir", wheels)
     machine.run("uv", "build", "--quiet", "--wheel", "--no-sources", EXAMPLE, "--out-dir", wheels)
     machine.run("uv", "venv", "--quiet", "env")
-    machine.run("uv", "pip", "install", "--quiet", "--python", "env/bin/python", *wheels.glob("*.whl"))
+    machine.run("uv", "pip", "install", "--quiet", "--python", "env/bin/python", "pytest", *wheels.glob("*.whl"))
     return machine
 
 
@@ -82,6 +82,15 @@ def test_the_example_is_listed_once_it_is_installed(machine: Machine) -> None:
     (notes,) = [plugin for plugin in listing["plugins"] if plugin["name"] == "notes"]
     assert (notes["distribution"], notes["version"], notes["license"]) == ("servicetsunami-notes", "0.1.0", "MIT")
     assert listing["failures"] == []
+
+
+def test_the_example_passes_the_contract_as_its_own_tests_run_it(machine: Machine) -> None:
+    alone = ("-p", "no:cacheprovider", "-c", EXAMPLE / "pyproject.toml", "--rootdir", EXAMPLE)
+
+    report = machine.run("env/bin/python", "-m", "pytest", "-rs", *alone, EXAMPLE / "tests")
+
+    assert "leads to servicetsunami_notes" not in report, "the installed entry point was not looked at"
+    assert " passed" in report
 
 
 def test_the_example_serves_a_sync_and_then_only_what_changed(machine: Machine) -> None:
