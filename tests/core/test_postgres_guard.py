@@ -139,6 +139,7 @@ ATTACKS = [
     "SELECT * FROM otherdb.public.customers",
     "SELECT * FROM customers WHERE id IN (SELECT oid FROM pg_class)",
     "SELECT 'pg_authid'::regclass",
+    "SELECT * FROM json_to_recordset('[]') AS x(a regclass)",
     "SELECT 'pg_sleep'::regproc",
     "SELECT 16384::regrole",
     "SELECT CAST('x' AS pg_catalog.regnamespace)",

@@ -185,3 +185,19 @@ def test_a_function_with_the_name_of_a_harmless_one_is_not_called(database: "Dat
         database.source().query("SELECT lower(1)", FEW)
 
     assert raised.value.code == "sql_invalid"
+
+
+def test_only_the_schemas_of_the_settings_can_be_asked(database: "Database") -> None:
+    database.run("DROP SCHEMA IF EXISTS shut CASCADE", "CREATE SCHEMA shut", "CREATE TABLE shut.t AS SELECT 1 AS a")
+    database.run(
+        'DROP SCHEMA IF EXISTS "Open" CASCADE', 'CREATE SCHEMA "Open"', 'CREATE TABLE "Open".t AS SELECT 2 AS a'
+    )
+    source = database.source(schemas=["Open"])
+
+    with pytest.raises(ConfigError) as raised:
+        source.query("SELECT * FROM shut.t", FEW)
+    found = [source.query(sql, FEW).read_all().to_pylist() for sql in ("TABLE t", 'SELECT * FROM "Open".t')]
+
+    assert (raised.value.code, raised.value.fix) == ("sql_refused", "read tables of: Open")
+    assert found == [[{"a": 2}], [{"a": 2}]]
+    database.run("DROP SCHEMA shut CASCADE", 'DROP SCHEMA "Open" CASCADE')

@@ -83,9 +83,10 @@ def test_the_key_is_the_primary_one_or_a_unique_one_that_is_never_null(
     ("definition", "cursor", "candidates"),
     [
         ("id int PRIMARY KEY, created_at timestamptz, updated_at timestamptz", "updated_at", ("created_at", "id")),
-        ("a timestamp, b timestamp NOT NULL, last_modified timestamp", "last_modified", ("b", "a")),
+        ("a timestamp, b timestamp NOT NULL, last_modified timestamp NOT NULL", "last_modified", ("b", "a")),
         ("updated_at timestamptz, modified_at timestamptz NOT NULL", "modified_at", ("updated_at",)),
-        ('"lastUpdated" timestamptz', "lastUpdated", ()),
+        ("updated_at timestamptz", None, ("updated_at",)),
+        ('"lastUpdated" timestamptz NOT NULL', "lastUpdated", ()),
         ("id int PRIMARY KEY, created_at timestamptz, day date", None, ("created_at", "day", "id")),
         ("updated_at text, update_count int", None, ()),
     ],

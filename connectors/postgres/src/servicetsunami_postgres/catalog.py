@@ -124,7 +124,7 @@ class Table:
             namespace=None if self.schema == DEFAULT_SCHEMA else self.schema,
             schema=self.arrow_schema,
             key=self.key,
-            cursor=default_cursor(self.columns),
+            cursor=default_cursor(self.columns, self.key),
             cursor_candidates=cursor_candidates(self.columns, self.key),
             rows=self.rows,
             size_bytes=self.size_bytes,

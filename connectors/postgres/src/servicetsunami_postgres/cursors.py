@@ -17,15 +17,22 @@ _CHANGED = re.compile(
 _CREATED = re.compile(r"(^|_)(creat(e|ed)|insert(ed)?|added)(_|$)")
 
 
-def default_cursor(columns: Sequence[Column]) -> str | None:
-    """Return the timestamp that by its name is set whenever a row changes; one that is never null comes first."""
-    changed = [column for column in columns if _is_timestamp(column) and _CHANGED.search(_snake(column.name))]
+def default_cursor(columns: Sequence[Column], key: tuple[str, ...]) -> str | None:
+    """Return the timestamp that by its name is set whenever a row changes; one that is never null comes first.
+
+    Without a key, one that may be null does not count: rows without a value would never come again.
+    """
+    changed = [
+        column
+        for column in columns
+        if _is_timestamp(column) and _CHANGED.search(_snake(column.name)) and (key or column.required)
+    ]
     return min(changed, key=lambda column: not column.required).name if changed else None
 
 
 def cursor_candidates(columns: Sequence[Column], key: tuple[str, ...]) -> tuple[str, ...]:
     """Return the columns that may serve as cursor, the likeliest first."""
-    chosen = default_cursor(columns)
+    chosen = default_cursor(columns, key)
     ranked = [(rank, column) for column in columns if (rank := _rank(column, key)) is not None]
     ranked.sort(key=lambda item: (item[1].name != chosen, item[0], not item[1].required))
     return tuple(column.name for _, column in ranked)

@@ -151,7 +151,10 @@ async def begin(
     statements = ["BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"]
     if snapshot is not None:
         statements.append(f"SET TRANSACTION SNAPSHOT {quote_literal(snapshot)}")
-    statements += [f"SET LOCAL {name} = {quote_literal(value)}" for name, value in chosen.items()]
+    statements += [
+        f"SELECT pg_catalog.set_config({quote_literal(name)}, {quote_literal(value)}, true)"
+        for name, value in chosen.items()
+    ]
     try:
         await connection.execute("; ".join(statements))
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:

@@ -13,7 +13,7 @@ import asyncpg
 import pyarrow as pa
 
 from servicetsunami.sdk import Address, ConfigError, PermanentError, QueryLimits
-from servicetsunami.sdk.sql import guard_postgres
+from servicetsunami.sdk.sql import guard_postgres, quote_identifier
 from servicetsunami_postgres.answers import answer_column, distinct
 from servicetsunami_postgres.catalog import find_types, resolve
 from servicetsunami_postgres.config import PostgresConfig
@@ -38,15 +38,20 @@ class _Answer:
 
 async def run_query(config: PostgresConfig, address: Address, sql: str, limits: QueryLimits) -> pa.RecordBatchReader:
     """Run `sql` if the guard lets it through; raises `ConfigError` for a statement that is at fault."""
-    guarded = guard_postgres(sql)
+    guarded = guard_postgres(sql, schemas=config.schemas)
     async with connected(config, address) as connection:
         try:
             async with asyncio.timeout(limits.timeout_seconds + _GRACE_SECONDS):
-                await begin(connection, config, search_path=None, settings=_bounds(config, limits))
+                await begin(connection, config, search_path=_search_path(config), settings=_bounds(config, limits))
                 answer = await _ask(connection, guarded, limits)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise await query_failed(error, connection, config) from error
     return _reader(answer)
+
+
+def _search_path(config: PostgresConfig) -> str | None:
+    """Find unqualified tables in the schemas of the settings; in those of the role where there are none."""
+    return ", ".join(quote_identifier(name, "postgres") for name in config.schemas) or None
 
 
 def _bounds(config: PostgresConfig, limits: QueryLimits) -> dict[str, str]:

@@ -12,7 +12,7 @@ from servicetsunami_postgres.catalog import Table
 
 LEAST_BYTES = 64 * 1024 * 1024
 # Before this version the server reads the whole table for every range of pages.
-_RANGES_SINCE = 14
+_SINCE = 14
 _PAGES = """
 SELECT pg_catalog.pg_relation_size($1::oid) AS size, pg_catalog.current_setting('block_size')::bigint AS page,
        EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = $1::oid) AS inherited
@@ -32,7 +32,7 @@ async def plan_splits(connection: asyncpg.Connection, table: Table, target: int)
 
     The transaction of `connection` exports the snapshot: it must stay open until every part has begun.
     """
-    if table.secured or target < 2:
+    if table.secured or target < 2 or connection.get_server_version().major < _SINCE:
         return ()
     if table.kind in ("table", "materialized view"):
         parts = await _page_ranges(connection, table, target)
@@ -50,8 +50,7 @@ async def plan_splits(connection: asyncpg.Connection, table: Table, target: int)
 async def _page_ranges(connection: asyncpg.Connection, table: Table, target: int) -> list[dict[str, Any]]:
     row = await connection.fetchrow(_PAGES, table.oid)
     pages = row["size"] // row["page"]
-    too_old = connection.get_server_version().major < _RANGES_SINCE
-    if row["size"] < LEAST_BYTES or pages < target or row["inherited"] or too_old:
+    if row["size"] < LEAST_BYTES or pages < target or row["inherited"]:
         return []
     cuts = [pages * number // target for number in range(target)]
     # The last range has no end: pages may have been added since.

@@ -23,11 +23,12 @@ def guard_databricks(sql: str, *, catalog: str, layers: Collection[str]) -> Guar
     return databricks.guard(sql, catalog=catalog, layers=layers)
 
 
-def guard_postgres(sql: str) -> str:
+def guard_postgres(sql: str, *, schemas: Collection[str] = ()) -> str:
     """Let one SELECT in PostgreSQL's SQL through and return it regenerated from its syntax tree.
 
+    A table may be named with one of `schemas` only, where any are given.
     Raises `ConfigError` with code `sql_refused` or `sql_invalid`.
     """
     from servicetsunami.sdk.sql import postgres
 
-    return postgres.guard(sql)
+    return postgres.guard(sql, schemas=schemas)

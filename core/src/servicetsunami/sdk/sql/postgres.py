@@ -6,7 +6,7 @@ inside it. So each node, function and type is looked at wherever it stands, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from importlib import import_module
 from typing import Any
 
@@ -24,16 +24,19 @@ _MOST_DEPTH = 400
 _FIX = "ask with one SELECT over tables, using PostgreSQL's ordinary operators and functions"
 
 
-def guard(sql: str) -> str:
+def guard(sql: str, *, schemas: Collection[str] = ()) -> str:
     """Return `sql` regenerated if it is one harmless SELECT.
 
     Functions come back qualified with `pg_catalog`, so that none made by a user of the database can take their place.
+    `schemas`, where given, are the only ones a table may be named with.
     Raises `ConfigError` with code `sql_refused` for what may never run, `sql_invalid` for what does not parse.
     """
     tree = _parse(sql)
     _check_statement(tree)
     for _, node in postgast.walk(tree):
         _check_node(node)
+        if schemas:
+            _check_schema(node, schemas)
     _prove(postgast.fingerprint(sql).hex == postgast.fingerprint(_written(tree)).hex)
     for call in _calls(tree):
         _qualify(call)
@@ -85,6 +88,18 @@ def _check_node(node: Any) -> None:
     check = _CHECKS.get(kind)
     if check is not None:
         check(node)
+
+
+def _check_schema(node: Any, schemas: Collection[str]) -> None:
+    schema = node.schemaname if type(node).__name__ == "RangeVar" else ""
+    if schema and schema not in schemas:
+        raise ConfigError(
+            f"schema {schema} is not among those this connection may read",
+            code="sql_refused",
+            field="sql",
+            fix=f"read tables of: {', '.join(schemas)}",
+            did_you_mean=nearest(schema, schemas),
+        )
 
 
 def _check_table(table: Any) -> None:
