@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from servicetsunami.sdk import ColumnDetails, Json, NotFound, TableDetails, TableName, TableSummary, nearest
+from servicetsunami_sink_lakehouse.delta_types import to_databricks
 from servicetsunami_sink_lakehouse.folders import Folders
 from servicetsunami_sink_lakehouse.log import history
 from servicetsunami_sink_lakehouse.snapshot import Snapshot, open_snapshot
-from servicetsunami_sink_lakehouse.types import to_databricks
 
 _HISTORY = 20
 

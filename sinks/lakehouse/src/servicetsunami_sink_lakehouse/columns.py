@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from servicetsunami.sdk import ConfigError, DataError, Evolve
+from servicetsunami_sink_lakehouse.delta_types import DeltaType, delta_field, from_arrow, to_arrow, to_databricks
 from servicetsunami_sink_lakehouse.lowering import lower_type
-from servicetsunami_sink_lakehouse.types import DeltaType, delta_field, from_arrow, to_arrow, to_databricks
 from servicetsunami_sink_lakehouse.widening import WidensError, unify
 
 _SOURCE_TYPE = "servicetsunami.source_type"

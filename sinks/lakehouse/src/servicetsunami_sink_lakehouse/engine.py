@@ -12,6 +12,7 @@ from servicetsunami_sink_lakehouse.answering import stream
 from servicetsunami_sink_lakehouse.catalogue import existing
 from servicetsunami_sink_lakehouse.config import LakehouseConfig
 from servicetsunami_sink_lakehouse.folders import Folders
+from servicetsunami_sink_lakehouse.macros import MACROS
 from servicetsunami_sink_lakehouse.scan import empty, parquet, projection, sql, text_literal
 from servicetsunami_sink_lakehouse.snapshot import Snapshot
 from servicetsunami_sink_lakehouse.translation import translate
@@ -28,7 +29,8 @@ def answer(
 ) -> pa.RecordBatchReader:
     """Run the query and stream its rows; the connection ends with the reader."""
     snapshots = {table: existing(folders, table) for table in query.tables}
-    statement = translate(query.sql, {table: snapshot.columns for table, snapshot in snapshots.items()}, limits.rows)
+    columns = {table: snapshot.columns for table, snapshot in snapshots.items()}
+    statement = translate(query.sql, folders.catalog, columns, limits.rows)
     connection = locked_database(folders, snapshots, config)
     return stream(connection, statement, limits, ctx.cancelled)
 
@@ -62,6 +64,8 @@ def locked_database(
 def _show(connection: duckdb.DuckDBPyConnection, catalog: str, snapshots: Mapping[TableName, Snapshot]) -> None:
     """Make a view for each table, under the name the guard gives it."""
     connection.execute(sql("ATTACH ':memory:' AS", quote_identifier(catalog, "duckdb")))
+    for macro in MACROS:
+        connection.execute(macro)
     for layer in {table.layer for table in snapshots}:
         connection.execute(sql("CREATE SCHEMA IF NOT EXISTS", quote_path(catalog, layer, dialect="duckdb")))
     for table, snapshot in snapshots.items():
@@ -83,7 +87,7 @@ def _lock(connection: duckdb.DuckDBPyConnection, files: Sequence[Path], config: 
         f"SET memory_limit = '{config.query_memory_mb}MB'",
         f"SET max_temp_directory_size = '{config.query_temp_mb}MB'",
         f"SET threads = {config.query_threads}",
-        "SET ieee_floating_point_ops = true",
+        "SET ieee_floating_point_ops = false",
         f"SET allowed_paths = [{allowed}]",
         "SET enable_external_access = false",
         "SET lock_configuration = true",

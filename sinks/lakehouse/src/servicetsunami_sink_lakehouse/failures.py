@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from servicetsunami.sdk import DataError, PermanentError, PermissionDenied, TransientError, TsunamiError
+from servicetsunami_sink_lakehouse.refusals import unsupported
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FULL_TEXT = "No space left on device"
@@ -49,6 +50,8 @@ def _typed(error: BaseException, doing: str) -> TsunamiError:
 def query_failed(error: Exception) -> TsunamiError:
     """Turn what DuckDB says of a query into what Databricks would say, without any value of a row."""
     text = str(error)
+    if "Unsupported: " in text:
+        return unsupported(text.partition("Unsupported: ")[2].splitlines()[0], "write it in full, or clean it first")
     for mark, found in _QUERY.items():
         if mark in text:
             return DataError(found.message, code=found.code, fix=found.fix)
@@ -70,8 +73,11 @@ class _Found:
 
 
 _QUERY = {
-    "DIVIDE_BY_ZERO": _Found(
+    "Division by zero": _Found(
         "division_by_zero", "the query divides by zero", "use try_divide, which gives NULL, or nullif(divisor, 0)"
+    ),
+    "Index out of bounds": _Found(
+        "index_out_of_bounds", "an index lies outside of its array", "check size(array) first; the first index is 0"
     ),
     "Overflow in": _Found(
         "arithmetic_overflow", "a number in the query outgrew its type", "cast to a wider type before calculating"

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from servicetsunami_sink_lakehouse.disk import make_folder, sync_file
-from servicetsunami_sink_lakehouse.statistics import statistics_of
+from servicetsunami_sink_lakehouse.footers import statistics_of
 
 ROW_GROUP_ROWS = 262_144
 _ROW_GROUP_BYTES = 64 * 1024 * 1024

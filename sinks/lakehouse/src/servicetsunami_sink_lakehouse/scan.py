@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from servicetsunami.sdk.sql import quote_identifier
 from servicetsunami_sink_lakehouse.columns import Column
-from servicetsunami_sink_lakehouse.types import to_duckdb
+from servicetsunami_sink_lakehouse.delta_types import to_duckdb
 
 if TYPE_CHECKING:
     import duckdb

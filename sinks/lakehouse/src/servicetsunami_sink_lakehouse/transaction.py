@@ -10,12 +10,12 @@ import pyarrow as pa
 from servicetsunami.sdk import Commit, ConfigError, Json, Load, Transaction
 from servicetsunami_sink_lakehouse import log
 from servicetsunami_sink_lakehouse.columns import Column, columns_of, evolved
+from servicetsunami_sink_lakehouse.delta_types import to_arrow
 from servicetsunami_sink_lakehouse.failures import on_disk
 from servicetsunami_sink_lakehouse.lowering import lower_array
 from servicetsunami_sink_lakehouse.merging import Merge
 from servicetsunami_sink_lakehouse.parts import Part, PartsWriter
 from servicetsunami_sink_lakehouse.snapshot import Snapshot, open_snapshot
-from servicetsunami_sink_lakehouse.types import to_arrow
 
 
 class LakehouseTransaction(Transaction):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from servicetsunami_sink_lakehouse.types import DeltaType, decimal_of
+from servicetsunami_sink_lakehouse.delta_types import DeltaType, decimal_of
 
 _CHAINS = (("byte", "short", "integer", "long"), ("float", "double"))
 

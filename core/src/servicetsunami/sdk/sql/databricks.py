@@ -16,7 +16,7 @@ from sqlglot.errors import SqlglotError
 
 from servicetsunami.sdk.errors import ConfigError, nearest
 from servicetsunami.sdk.sink import TableName
-from servicetsunami.sdk.sql.databricks_dialect import GuardedDatabricks
+from servicetsunami.sdk.sql.databricks_dialect import GuardedDatabricks, keep_meaning
 from servicetsunami.sdk.sql.databricks_syntax import NAMED_FUNCTIONS, SYNTAX, TABLE_FUNCTIONS
 from servicetsunami.sdk.sql.guarded import GuardedQuery, sealed
 
@@ -36,7 +36,7 @@ def guard(sql: str, *, catalog: str, layers: Collection[str]) -> GuardedQuery:
     _check_text(sql)
     try:
         tree = _parsed(sql)
-        _drop_hints(tree)
+        keep_meaning(tree)
         _check_nodes(tree)
         tables = _qualify_tables(tree, catalog, layers)
         regenerated = _written(tree, catalog, tables)
@@ -62,7 +62,7 @@ def _check_text(sql: str) -> None:
 
 def _parsed(sql: str) -> exp.Expr:
     try:
-        statements = [statement for statement in sqlglot.parse(sql, dialect="databricks") if statement is not None]
+        statements = [statement for statement in sqlglot.parse(sql, dialect=GuardedDatabricks) if statement is not None]
     except (SqlglotError, ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
         raise _invalid(error) from error
     if len(statements) != 1:
@@ -208,7 +208,7 @@ def _visible_names(node: exp.Expr) -> Iterator[str]:
 def _names(with_: exp.With, inside: exp.CTE | None) -> Iterator[str]:
     """Yield the names of WITH queries before `inside`, and of itself if it may recur; of all if it is None."""
     for query in with_.expressions:
-        if query is inside:
+        if inside is not None and query is inside:
             if with_.args.get("recursive"):
                 yield query.alias.casefold()
             return
@@ -240,11 +240,6 @@ def _wrong_table(names: list[str], catalog: str, layers: Collection[str]) -> Con
         fix=f"write layer.name; the layers are {', '.join(sorted(layers))}",
         did_you_mean=tuple(f"{layer}.{names[-1]}" for layer in sorted(layers)) if len(names) == 1 else (),
     )
-
-
-def _drop_hints(tree: exp.Expr) -> None:
-    for node in list(tree.find_all(exp.Hint)):
-        node.pop()
 
 
 def _spoken(node: exp.Expr) -> str:

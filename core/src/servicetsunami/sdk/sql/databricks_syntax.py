@@ -43,7 +43,7 @@ _TIMES = """
     DayOfMonth DayOfWeek DayOfWeekIso DayOfYear Dayname Extract Hour LastDay Localtimestamp MakeInterval Minute Month
     Monthname MonthsBetween NextDay Quarter Second StrToDate StrToTime StrToUnix TimeToStr TimeToUnix Timestamp
     TimestampAdd TimestampDiff TimestampFromParts TimestampSub TimestampTrunc Trunc TsOrDsAdd TsOrDsDiff TsOrDsToDate
-    TsOrDsToTimestamp UnixDate UnixMicros UnixMillis UnixSeconds UnixToStr UnixToTime Week WeekOfYear Year
+    TimeStrToTime TsOrDsToTimestamp UnixDate UnixMicros UnixMillis UnixSeconds UnixToStr UnixToTime Week WeekOfYear Year
 """
 _NESTED = """
     Array ArrayAppend ArrayCompact ArrayConcat ArrayContains ArrayDistinct ArrayExcept ArrayFilter ArrayInsert
