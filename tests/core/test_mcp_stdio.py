@@ -227,3 +227,25 @@ def test_the_end_of_the_input_ends_the_server_cleanly(environment: dict[str, str
 
     assert (running.returncode, output) == (0, "")
     assert "Traceback" not in errors
+
+
+def test_the_list_is_ready_before_any_driver_is_imported(environment: dict[str, str], tmp_path: Path) -> None:
+    code = (
+        "import asyncio, sys\n"
+        "from servicetsunami.mcp.stdio import make_host\n"
+        "from servicetsunami.operations.app import open_app\n"
+        "from servicetsunami.runtime import load_settings\n"
+        "async def main():\n"
+        "    async with open_app(load_settings(None)) as app:\n"
+        "        make_host(app)\n"
+        "        print(*sys.modules)\n"
+        "asyncio.run(main())\n"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    loaded = set(ended.stdout.split())
+    assert "servicetsunami_postgres" in loaded
+    assert not loaded & {"pyarrow", "duckdb", "deltalake", "asyncpg", "postgast", "sqlglot", "numpy", "rich"}
