@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import ValidationError
 
 from servicetsunami.sdk import TsunamiError
 from servicetsunami_postgres import PostgresConfig, PostgresSource
@@ -203,3 +204,24 @@ def test_settings_hold_no_dsn_and_print_no_secret() -> None:
     assert "dsn" not in PostgresConfig.model_fields
     assert "wave-9" not in repr(config) + config.model_dump_json()
     assert all(field.description for field in PostgresConfig.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"host": "postgres://u:wave-9@db.example.com/shop"},
+        {"host": "u:wave-9@db.example.com"},
+        {"host": "db1.example.com,db2.example.com"},
+        {"host": "db.example.com\0.evil"},
+        {"user": "u\0options\0-c x=y"},
+        {"database": ""},
+        {"port": 65536},
+        {"sslmode": "requir"},
+        {"dsn": "postgres://u:wave-9@h/d"},
+    ],
+)
+def test_settings_that_cannot_be_right_are_refused_without_an_echo(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as refused:
+        PostgresConfig.model_validate({"host": "h", "database": "d", "user": "u", **wrong})
+
+    assert "wave-9" not in str(refused.value)

@@ -7,9 +7,7 @@ import asyncpg
 from servicetsunami.sdk import ConfigError, PermissionDenied, nearest
 from servicetsunami_postgres.catalog import Table, find_tables
 from servicetsunami_postgres.config import PostgresConfig
-from servicetsunami_postgres.failures import not_answered
-
-_FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+from servicetsunami_postgres.failures import FAILURES, not_answered
 
 
 async def check_permission(connection: asyncpg.Connection, config: PostgresConfig) -> list[Table]:
@@ -17,7 +15,7 @@ async def check_permission(connection: asyncpg.Connection, config: PostgresConfi
     try:
         tables = await find_tables(connection, config.schemas)
         schemas = [] if tables and not config.schemas else await _schemas(connection)
-    except _FAILURES as error:
+    except FAILURES as error:
         raise not_answered(error, config, step="permission") from error
     unknown = [name for name in config.schemas if name not in schemas]
     if unknown:
@@ -47,7 +45,7 @@ async def check_reading(connection: asyncpg.Connection, config: PostgresConfig, 
     expressions = ", ".join(column.select for column in table.columns)
     try:
         await connection.execute(" ".join(("SELECT", expressions, "FROM", table.path, "LIMIT 1")))
-    except _FAILURES as error:
+    except FAILURES as error:
         raise not_answered(error, config, step="read") from error
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from servicetsunami.sdk import Config
 
@@ -54,3 +54,18 @@ class PostgresConfig(Config):
     stall_timeout_seconds: int = Field(
         120, description="Longest silence of the server in the middle of a read before it is given up.", ge=1, le=3600
     )
+
+    @field_validator("host", "database", "user")
+    @classmethod
+    def _is_one_word(cls, value: str) -> str:
+        # A NUL would end the word early in the server's protocol, and begin a setting.
+        if not value.isprintable():
+            raise ValueError("control characters are not part of a name")
+        return value
+
+    @field_validator("host")
+    @classmethod
+    def _is_host(cls, value: str) -> str:
+        if "://" in value or set(value) & set("@, "):
+            raise ValueError("give the server's name alone; port, user, password and database have fields of their own")
+        return value

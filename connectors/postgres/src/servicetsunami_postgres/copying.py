@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -13,7 +14,7 @@ import asyncpg
 from servicetsunami.sdk import Cancelled, Context
 from servicetsunami_postgres.background import Background
 from servicetsunami_postgres.config import PostgresConfig
-from servicetsunami_postgres.failures import not_answered, stalled
+from servicetsunami_postgres.failures import FAILURES, interrupted, not_answered, stalled
 
 CHUNK_BYTES = 8 * 1024 * 1024
 _WAITING_CHUNKS = 2
@@ -46,7 +47,7 @@ class Copy:
         """Yield CSV in chunks of whole records; closing the iterator cancels the query at the server."""
         task = self._background.start(self._run())
         try:
-            while not isinstance(chunk := self._next(ctx), _End):
+            while not isinstance(chunk := self._next(ctx, task), _End):
                 yield chunk
                 self._background.call(self._free.release)
             if chunk.error is not None:
@@ -54,10 +55,14 @@ class Copy:
         finally:
             task.cancel()
 
-    def _next(self, ctx: Context) -> bytes | _End:
+    def _next(self, ctx: Context, task: Future[None]) -> bytes | _End:
         while True:
+            ended = task.done()
             with suppress(Empty):
                 return self._ready.get(timeout=_POLL_SECONDS)
+            if ended:
+                # It put no end: it died of what nobody expected, and the rows are not complete.
+                return _End(task.exception() or interrupted(None))
             if ctx.cancelled():
                 raise Cancelled("the read was cancelled")
 
@@ -69,7 +74,7 @@ class Copy:
                 await self._flush()
         except TimeoutError:
             self._ready.put(_End(stalled(self._stall_seconds)))
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except FAILURES as error:
             self._ready.put(_End(not_answered(error, self._config)))
         else:
             self._ready.put(_End())

@@ -21,6 +21,9 @@ from servicetsunami.sdk import (
 )
 from servicetsunami_postgres.config import PostgresConfig
 
+FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""Everything that means the server or the way to it failed; time-outs are an `OSError`."""
+
 _MOST_SHOWN = 10
 _Cause = BaseException
 
@@ -194,6 +197,7 @@ _REFUSALS = (
 _LOST = (
     OSError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,

@@ -12,7 +12,7 @@ import asyncpg
 
 from servicetsunami.sdk import Address, ConfigError, Context
 from servicetsunami_postgres.config import PostgresConfig
-from servicetsunami_postgres.failures import not_answered, not_connected
+from servicetsunami_postgres.failures import FAILURES, not_answered, not_connected
 from servicetsunami_postgres.tls import tls_context
 
 APPLICATION_NAME = "servicetsunami"
@@ -58,7 +58,7 @@ async def connect(config: PostgresConfig, address: Address) -> asyncpg.Connectio
         return await _connect(config, address)
     except asyncpg.InvalidCatalogNameError as error:
         raise not_connected(error, config, await _databases(config, address)) from error
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except FAILURES as error:
         raise not_connected(error, config) from error
 
 
@@ -67,7 +67,7 @@ async def _databases(config: PostgresConfig, address: Address) -> list[str]:
     for usual in ("postgres", "template1", config.user):
         try:
             connection = await _connect(config.model_copy(update={"database": usual}), address)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except FAILURES:
             continue
         try:
             return [row["name"] for row in await connection.fetch(_DATABASES)]
@@ -157,7 +157,7 @@ async def begin(
     ]
     try:
         await connection.execute("; ".join(statements))
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except FAILURES as error:
         raise not_answered(error, config) from error
 
 

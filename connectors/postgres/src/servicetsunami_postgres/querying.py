@@ -17,6 +17,7 @@ from servicetsunami.sdk.sql import guard_postgres, quote_identifier
 from servicetsunami_postgres.answers import answer_column, distinct
 from servicetsunami_postgres.catalog import find_types, resolve
 from servicetsunami_postgres.config import PostgresConfig
+from servicetsunami_postgres.failures import FAILURES
 from servicetsunami_postgres.link import begin, connected
 from servicetsunami_postgres.mistakes import query_failed
 from servicetsunami_postgres.types import SourceType, landing
@@ -44,7 +45,7 @@ async def run_query(config: PostgresConfig, address: Address, sql: str, limits: 
             async with asyncio.timeout(limits.timeout_seconds + _GRACE_SECONDS):
                 await begin(connection, config, search_path=_search_path(config), settings=_bounds(config, limits))
                 answer = await _ask(connection, guarded, limits)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except FAILURES as error:
             raise await query_failed(error, connection, config) from error
     return _reader(answer)
 

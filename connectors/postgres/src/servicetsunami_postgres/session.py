@@ -14,7 +14,7 @@ from servicetsunami_postgres.catalog import Column, find_tables
 from servicetsunami_postgres.checking import check_permission, check_reading
 from servicetsunami_postgres.config import PostgresConfig
 from servicetsunami_postgres.copying import Copy
-from servicetsunami_postgres.failures import not_answered
+from servicetsunami_postgres.failures import FAILURES, not_answered
 from servicetsunami_postgres.link import begin, connect, connected, dial, disconnect
 from servicetsunami_postgres.parsing import Parser
 from servicetsunami_postgres.querying import run_query
@@ -79,7 +79,7 @@ class Session:
             await begin(connection, self._config)
             try:
                 yield connection
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except FAILURES as error:
                 raise not_answered(error, self._config) from error
 
     async def _check(self, address: Address) -> None:
@@ -97,7 +97,7 @@ class Session:
         await begin(self._planning, self._config, settings=_WAITING)
         try:
             return await plan_splits(self._planning, await find_table(self._planning, read.stream), target)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except FAILURES as error:
             raise not_answered(error, self._config) from error
 
     async def _prepare(self, address: Address, read: Read) -> tuple[asyncpg.Connection, tuple[Column, ...], str]:
@@ -108,7 +108,7 @@ class Session:
             table = await find_table(connection, read.stream)
             columns = chosen_columns(table, read.columns)
             return connection, columns, select(table, columns, read)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except FAILURES as error:
             await disconnect(connection)
             raise not_answered(error, self._config) from error
         except BaseException:
