@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -65,20 +66,34 @@ class Database:
     def ask(self, sql: str, database: str | None = None) -> Any:
         return asyncio.run(self._ask(sql, database))
 
-    async def _ask(self, sql: str, database: str | None) -> Any:
-        connection = await asyncpg.connect(
+    async def _connect(self, database: str | None) -> asyncpg.Connection:
+        return await asyncpg.connect(
             host=self.server.host,
             port=self.server.port,
             user=self.server.user,
             password=self.server.password,
             database=database or self.server.database,
         )
+
+    async def _ask(self, sql: str, database: str | None) -> Any:
+        connection = await self._connect(database)
         try:
             if sql.lstrip().upper().startswith("SELECT"):
                 return await connection.fetchval(sql)
             return await connection.execute(sql)
         finally:
             await connection.close()
+
+    @contextmanager
+    def held(self, statement: str) -> Iterator[None]:
+        """Keep a transaction open that ran the statement."""
+        with asyncio.Runner() as runner:
+            connection = runner.run(self._connect(None))
+            try:
+                runner.run(connection.execute(f"BEGIN; {statement}"))
+                yield
+            finally:
+                runner.run(connection.close())
 
     def source(self, ctx: Loopback | None = None, **settings: Any) -> PostgresSource:
         given = {

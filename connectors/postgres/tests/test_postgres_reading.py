@@ -9,10 +9,11 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
 
 from servicetsunami.sdk import Cancelled, ConfigError, Read, Split, TransientError, TsunamiError
-from servicetsunami_postgres import splitting
+from servicetsunami_postgres import link, splitting
 
 if TYPE_CHECKING:
     from conftest import Database
@@ -176,6 +177,44 @@ def test_a_partitioned_table_is_split_by_its_partitions(database: "Database", mo
     ids = [row["id"] for split in splits for row in database.rows("t", split=split)]
     assert len(splits) == 2
     assert sorted(ids) == list(range(1, 1001))
+
+
+def test_a_table_cannot_be_emptied_while_its_parts_are_read(
+    database: "Database", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(splitting, "LEAST_BYTES", 1)
+    database.run(MANY)
+    planner = database.source()
+    planner.splits(Read(database.stream("t")), 2)
+
+    with pytest.raises(asyncpg.LockNotAvailableError):
+        database.run("SET lock_timeout = '50ms'; TRUNCATE t")
+
+    planner.close()
+    database.opened.remove(planner)
+    database.run("SET lock_timeout = '5s'; TRUNCATE t")
+
+
+@pytest.mark.parametrize("kind", ["VIEW", "MATERIALIZED VIEW"])
+def test_what_cannot_be_locked_is_read_all_the_same(database: "Database", kind: str) -> None:
+    database.run(f"CREATE {kind} v AS SELECT 7 AS a")
+
+    rows = database.rows("v")
+
+    assert rows == [{"a": 7}]
+
+
+def test_a_locked_table_is_waited_for_and_then_told_as_busy(
+    database: "Database", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "_LOCK_SECONDS", 1)
+    database.run("CREATE TABLE t (a int)")
+    stream = database.stream("t")
+
+    with database.held("LOCK TABLE t IN ACCESS EXCLUSIVE MODE"), pytest.raises(TransientError) as raised:
+        database.read(database.source(), stream)
+
+    assert (raised.value.code, raised.value.fix) == ("source_busy", "try again")
 
 
 def test_a_view_and_a_small_table_are_not_split(database: "Database") -> None:

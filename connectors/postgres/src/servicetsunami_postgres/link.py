@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ APPLICATION_NAME = "servicetsunami"
 
 _CONNECT_SECONDS = 15.0
 _CLOSE_SECONDS = 3.0
+_LOCK_SECONDS = 10
 # Every value leaves the server in one spelling, whatever the role or the database has set.
 _SPELLING = {
     "DateStyle": "ISO, YMD",
@@ -28,7 +29,7 @@ _SPELLING = {
     "bytea_output": "hex",
     "xmloption": "content",
     "standard_conforming_strings": "on",
-    "lock_timeout": "10s",
+    "lock_timeout": f"{_LOCK_SECONDS}s",
 }
 _DATABASES = """
 SELECT d.datname::text AS name FROM pg_catalog.pg_database d
@@ -136,11 +137,12 @@ async def begin(
     *,
     search_path: str | None = "pg_catalog",
     snapshot: str | None = None,
+    lock: str | None = None,
     settings: Mapping[str, str] | None = None,
 ) -> None:
     """Begin a read-only transaction that sees one moment: its own, or that of an exported snapshot.
 
-    `search_path` None leaves the role's own.
+    `search_path` None leaves the role's own. `lock` is a quoted table that nobody may rewrite until the end.
     """
     chosen = {**_SPELLING, **({"search_path": search_path} if search_path else {}), **(settings or {})}
     if config.statement_timeout_seconds:
@@ -148,17 +150,27 @@ async def begin(
     if connection.get_settings().server_encoding == "SQL_ASCII":
         # Such a database may hold bytes that are no UTF-8; the server would refuse to send them as that.
         chosen["client_encoding"] = "SQL_ASCII"
-    statements = ["BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"]
-    if snapshot is not None:
-        statements.append(f"SET TRANSACTION SNAPSHOT {quote_literal(snapshot)}")
-    statements += [
-        f"SELECT pg_catalog.set_config({quote_literal(name)}, {quote_literal(value)}, true)"
-        for name, value in chosen.items()
-    ]
+    statements = [*_opening(snapshot, lock), *(_setting(name, value) for name, value in chosen.items())]
     try:
         await connection.execute("; ".join(statements))
     except FAILURES as error:
         raise not_answered(error, config) from error
+
+
+def _opening(snapshot: str | None, lock: str | None) -> Iterator[str]:
+    yield "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+    if snapshot is not None:
+        yield f"SET TRANSACTION SNAPSHOT {quote_literal(snapshot)}"
+    if lock is not None:
+        # Before the first query, which fixes the moment: a table that is rewritten or truncated after that moment looks
+        # empty to it. This is the lock that every SELECT takes.
+        yield f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'"
+        yield f"LOCK TABLE {lock} IN ACCESS SHARE MODE"
+
+
+def _setting(name: str, value: str) -> str:
+    # Unlike SET this takes a list, as the search path is, in one text.
+    return f"SELECT pg_catalog.set_config({quote_literal(name)}, {quote_literal(value)}, true)"
 
 
 def quote_literal(text: str) -> str:

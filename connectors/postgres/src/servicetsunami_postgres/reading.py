@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import asyncpg
 
-from servicetsunami.sdk import ConfigError, NotFound, Read, Stream, nearest
+from servicetsunami.sdk import ConfigError, NotFound, PermanentError, PermissionDenied, Read, Stream, nearest
 from servicetsunami.sdk.sql import quote_identifier, quote_path
 from servicetsunami_postgres.catalog import DEFAULT_SCHEMA, Column, Table, find_tables
-from servicetsunami_postgres.link import quote_literal
+from servicetsunami_postgres.config import PostgresConfig
+from servicetsunami_postgres.link import begin, quote_literal
+
+
+async def begin_on(
+    connection: asyncpg.Connection,
+    config: PostgresConfig,
+    stream: Stream,
+    *,
+    snapshot: str | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> None:
+    """Begin a transaction in which nobody may rewrite or truncate the stream's table, where it can be locked."""
+    lock = quote_path(stream.namespace or DEFAULT_SCHEMA, stream.name, dialect="postgres")
+    try:
+        await begin(connection, config, snapshot=snapshot, lock=lock, settings=settings)
+    except (NotFound, PermissionDenied, PermanentError):
+        # Materialized views cannot be locked, nor what the role may read some columns of only; what is not there is
+        # told by who looks for it.
+        await connection.execute("ROLLBACK")
+        await begin(connection, config, snapshot=snapshot, settings=settings)
 
 
 async def find_table(connection: asyncpg.Connection, stream: Stream) -> Table:

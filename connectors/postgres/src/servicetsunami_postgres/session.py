@@ -18,7 +18,7 @@ from servicetsunami_postgres.failures import FAILURES, not_answered
 from servicetsunami_postgres.link import begin, connect, connected, dial, disconnect
 from servicetsunami_postgres.parsing import Parser
 from servicetsunami_postgres.querying import run_query
-from servicetsunami_postgres.reading import chosen_columns, find_table, select
+from servicetsunami_postgres.reading import begin_on, chosen_columns, find_table, select
 from servicetsunami_postgres.splitting import plan_splits
 
 # The transaction whose snapshot the parts share waits, doing nothing, until they are read.
@@ -94,7 +94,7 @@ class Session:
         if self._planning is not None:
             await disconnect(self._planning)
         self._planning = await connect(self._config, address)
-        await begin(self._planning, self._config, settings=_WAITING)
+        await begin_on(self._planning, self._config, read.stream, settings=_WAITING)
         try:
             return await plan_splits(self._planning, await find_table(self._planning, read.stream), target)
         except FAILURES as error:
@@ -104,7 +104,7 @@ class Session:
         connection = await connect(self._config, address)
         try:
             snapshot = read.split.params.get("snapshot") if read.split else None
-            await begin(connection, self._config, snapshot=snapshot)
+            await begin_on(connection, self._config, read.stream, snapshot=snapshot)
             table = await find_table(connection, read.stream)
             columns = chosen_columns(table, read.columns)
             return connection, columns, select(table, columns, read)
