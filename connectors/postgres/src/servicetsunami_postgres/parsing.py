@@ -5,7 +5,8 @@ from __future__ import annotations
 import binascii
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,34 +25,35 @@ class Parser:
         self._columns = tuple(columns)
         self._schema = pa.schema([column.field for column in columns])
         self._exact = {str(i): _csv_type(column) for i, column in enumerate(columns)}
-        # Texts that some cell may hold and its column cannot, and texts that may not be UTF-8.
-        self._doubtful = {
-            name: pa.binary() if pa.types.is_string(kind) else pa.string()
-            for name, kind in self._exact.items()
-            if pa.types.is_string(kind) or self._columns[int(name)].landing.fits
-        }
+        # What some cell may hold and its column cannot, read as text; and text that may be no UTF-8, read as bytes.
+        misfits = {name: pa.string() for name in self._exact if self._column(name).landing.fits}
+        texts = {name: pa.binary() for name, kind in self._exact.items() if pa.types.is_string(kind)}
+        self._doubts: tuple[Mapping[str, pa.DataType], ...] = ({}, misfits, {**misfits, **texts})
 
     def parse(self, chunk: bytes | bytearray) -> pa.RecordBatch:
         """Return the rows of one chunk; with a column `_rescued` if a cell did not fit."""
-        try:
-            table = _read(chunk, self._exact)
-        except pa.ArrowInvalid:
-            return self._parse_doubtful(chunk)
-        return self._batch(_columns_of(table))
+        *doubts, last = self._doubts
+        for doubtful in doubts:
+            # A doubted column costs time, so no more of them are than the chunk asks for.
+            with suppress(pa.ArrowInvalid):
+                return self._parse(chunk, doubtful)
+        return self._parse(chunk, last)
 
-    def _parse_doubtful(self, chunk: bytes | bytearray) -> pa.RecordBatch:
-        table = _read(chunk, {**self._exact, **self._doubtful})
+    def _parse(self, chunk: bytes | bytearray, doubtful: Mapping[str, pa.DataType]) -> pa.RecordBatch:
+        table = _read(chunk, {**self._exact, **doubtful})
         columns, misfits = _columns_of(table), Misfits(table.num_rows)
-        for name in self._doubtful:
-            column = self._columns[int(name)]
-            columns[int(name)] = fitting(columns[int(name)], column, misfits)
+        for name in doubtful:
+            columns[int(name)] = fitting(columns[int(name)], self._column(name), misfits)
         return self._batch(columns, misfits)
 
-    def _batch(self, columns: list[pa.Array], misfits: Misfits | None = None) -> pa.RecordBatch:
+    def _column(self, name: str) -> Column:
+        return self._columns[int(name)]
+
+    def _batch(self, columns: list[pa.Array], misfits: Misfits) -> pa.RecordBatch:
         for i, column in enumerate(self._columns):
             if column.landing.is_hex:
                 columns[i] = bytes_of_hex(columns[i])
-        if misfits is None or not misfits.cells:
+        if not misfits.cells:
             return pa.RecordBatch.from_arrays(columns, schema=self._schema)
         return pa.RecordBatch.from_arrays([*columns, misfits.column()], schema=self._schema.append(_RESCUED_FIELD))
 
