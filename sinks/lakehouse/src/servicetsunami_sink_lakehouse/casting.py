@@ -38,7 +38,7 @@ def rewrite_cast(node: exp.Cast) -> exp.Expression:
     target = node.to.this
     source = kind_of(node.this)
     safe = isinstance(node, exp.TryCast)
-    if source is exp.DType.NULL or source == target:
+    if source is exp.DType.NULL or (source == target and target is not exp.DType.DECIMAL):
         return _plain(node, node.this)
     if target in _TEXT:
         return as_text(node.this)
@@ -78,6 +78,8 @@ def _from_text(node: exp.Cast, *, safe: bool) -> exp.Expression:
 def _plain(node: exp.Cast, value: exp.Expression) -> exp.Expression:
     kind = _DUCKDB.get(node.to.this)
     to = exp.DataType.build(kind, dialect="duckdb") if kind else node.to.copy()
+    if to.is_type(exp.DType.DECIMAL) and not to.expressions:
+        to = exp.DataType.build("DECIMAL(10, 0)")
     return type(node)(this=value.copy(), to=to)
 
 

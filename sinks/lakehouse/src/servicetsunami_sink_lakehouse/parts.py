@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,8 +94,8 @@ class PartsWriter:
 
     def _close_file(self) -> None:
         if self._open is not None:
-            part, self._open = self._open.close(), None
-            self._finished.append(part)
+            self._finished.append(self._open.close())
+            self._open = None
 
 
 class _OpenPart:
@@ -104,13 +105,12 @@ class _OpenPart:
         self.schema = sample.schema
         self.rows = 0
         self._path = path
-        self._footers: list[pq.FileMetaData] = []
+        self._file = pa.OSFile(str(path), "wb")
         self._writer = pq.ParquetWriter(
-            path,
+            self._file,
             sample.schema,
             compression="snappy",
             use_dictionary=_worth_a_dictionary(sample),
-            metadata_collector=self._footers,
             store_schema=False,
         )
 
@@ -122,18 +122,16 @@ class _OpenPart:
     def close(self) -> Part:
         """End the file and make it durable."""
         self._writer.close()
+        self._file.close()
         sync_file(self._path)
-        stats = statistics_of(self._footers[0], self.schema)
-        return Part(self._path, self.rows, self._path.stat().st_size, stats)
+        return part_of(self._path, self.schema)
 
     def discard(self) -> None:
         """Delete the unfinished file."""
-        try:
-            self._writer.close()
-        except OSError:  # a full disk cannot take the footer, and the file goes anyway
-            pass
-        finally:
-            self._path.unlink(missing_ok=True)
+        self._writer.is_open = False  # a writer that failed cannot be closed, and would try so when collected
+        with suppress(OSError):
+            self._file.close()
+        self._path.unlink(missing_ok=True)
 
 
 def _worth_a_dictionary(sample: pa.Table) -> list[str] | bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sqlglot import exp
@@ -31,15 +31,48 @@ def rewrite(tree: exp.Expr) -> exp.Expr:
 
 
 def _comparison(node: Any) -> None:
-    """Refuse to compare text with what is not, unless one side is a literal that both engines read alike."""
+    """Refuse to compare text with what is not, but read a text that is written out by Databricks' rules."""
     for one, other in ((node.this, node.expression), (node.expression, node.this)):
-        literal = isinstance(one, exp.Literal)
-        if is_text(one) and not literal and kind_of(other) is not None and not is_text(other) and not _is_null(other):
-            raise unsupported("a comparison of text with another type", "cast one side explicitly")
+        _comparable(one, other)
 
 
-def _is_null(node: Any) -> bool:
-    return kind_of(node) is exp.DType.NULL
+def _comparable(one: Any, other: Any) -> None:
+    kind = kind_of(other)
+    if not is_text(one) or kind is None or is_text(other) or kind is exp.DType.NULL:
+        return
+    if not isinstance(one, exp.Literal):
+        raise unsupported("a comparison of text with another type", "cast one side explicitly")
+    one.replace(rewrite_cast(exp.Cast(this=one.copy(), to=other.type.copy())))
+
+
+def _membership(node: Any) -> None:
+    """Check what is compared by IN and BETWEEN."""
+    candidates = node.expressions if isinstance(node, exp.In) else [node.args["low"], node.args["high"]]
+    for candidate in candidates:
+        _comparable(candidate, node.this)
+        _comparable(node.this, candidate)
+
+
+def _alternatives(node: Any) -> None:
+    """Refuse results that are text in one case and something else in another."""
+    values = [node.args.get(name) for name in ("this", "true", "false", "default") if not _is_condition(node, name)]
+    values += [branch.args["true"] for branch in node.args.get("ifs") or ()] + list(node.expressions)
+    _one_kind(values)
+
+
+def _is_condition(node: Any, name: str) -> bool:
+    return name == "this" and isinstance(node, exp.Case | exp.If | exp.Nvl2)
+
+
+def _columns(node: exp.SetOperation) -> None:
+    for pair in zip(node.left.selects, node.right.selects, strict=False):
+        _one_kind(pair)
+
+
+def _one_kind(values: Iterable[Any]) -> None:
+    typed = [value for value in values if kind_of(value) not in (None, exp.DType.NULL)]
+    if any(is_text(value) for value in typed) and not all(is_text(value) for value in typed):
+        raise unsupported("text and another type in one result", "cast them to one type")
 
 
 def _table(node: exp.Table) -> None:
@@ -101,6 +134,9 @@ _STEPS: dict[type, Rewrite] = {
     **texts_rewriting.STEPS,
     **times_rewriting.STEPS,
     **dict.fromkeys(_COMPARISONS, _comparison),
+    **dict.fromkeys((exp.In, exp.Between), _membership),
+    **dict.fromkeys((exp.Coalesce, exp.Case, exp.Nvl2, exp.Greatest, exp.Least), _alternatives),
+    **dict.fromkeys((exp.Union, exp.Except, exp.Intersect), _columns),
     exp.Cast: rewrite_cast,
     exp.TryCast: rewrite_cast,
     exp.Table: _table,

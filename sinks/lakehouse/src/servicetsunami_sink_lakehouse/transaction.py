@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -41,12 +42,12 @@ class LakehouseTransaction(Transaction):
         if not batch.schema.equals(self._seen):
             self._columns = evolved(self._columns, columns_of(batch.schema), self._load.evolve)
             self._seen = batch.schema
-        with on_disk(f"writing rows of {self._load.table}"):
+        with self._writing():
             self._writer.write(_lowered(batch, self._columns))
 
     def commit(self, seq: int, state: Json) -> None:
         """Put the staged rows into the table, with `state`, unless the app has come so far before."""
-        with on_disk(f"writing rows of {self._load.table}"):
+        with self._writing():
             parts = self._writer.finish()
         try:
             done = self._merge(parts, seq, state) if self._load.mode == "merge" else self._append(parts, seq, state)
@@ -60,6 +61,16 @@ class LakehouseTransaction(Transaction):
         """Delete the staged files."""
         self._closed = True
         self._writer.discard()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Drop what was staged if it cannot be written: a file that failed cannot be gone on with."""
+        try:
+            with on_disk(f"writing rows of {self._load.table}"):
+                yield
+        except BaseException:
+            self.abort()
+            raise
 
     def _append(self, parts: Sequence[Part], seq: int, state: Json) -> bool:
         return log.commit(self._folder, self._load.app, Commit(seq, state), lambda now: self._change(now, parts))

@@ -94,23 +94,25 @@ def _mapping(catalog: str, tables: Tables) -> dict[str, object]:
 
 
 def _unresolved(error: OptimizeError, tables: Tables) -> ConfigError:
-    """Say which column is not there."""
+    """Say which column is not there, or is there twice."""
     known = [column.name for columns in tables.values() for column in columns]
-    found = re.search(r"[Cc]olumn '\"?`?([^'\"`]+)", str(error).rpartition(".")[2] or str(error)) or re.search(
-        r"Column '(.+?)'", str(error)
+    found = re.search(
+        r"(?:Column '|Unknown column: )([^'\n]+?)(?:'|$)(?: could not be resolved for table: '(.+?)')?", str(error)
     )
-    name = found[1].strip('"`') if found else ""
-    if "mbiguous" in str(error):
-        return ConfigError(
-            f"column '{name}' is in more than one of the tables",
-            code="column_ambiguous",
-            field="sql",
-            fix="write the table before it, such as orders.id",
-        )
+    name, table = (found[1], found[2]) if found else ("", None)
+    if table:
+        return _wrong_column(f"the query reads no table that it calls '{table}'", "column_not_found", "name it in FROM")
+    if name.casefold() in {column.casefold() for column in known}:
+        fix = "write the table before it, such as orders.id"
+        return _wrong_column(f"column '{name}' is in more than one of the tables", "column_ambiguous", fix)
     return ConfigError(
         f"there is no column '{name}' in what the query reads",
         code="column_not_found",
         field="sql",
         fix="describe the table to see its columns",
-        did_you_mean=nearest(name.rpartition(".")[2], known),
+        did_you_mean=nearest(name, known),
     )
+
+
+def _wrong_column(found: str, code: str, fix: str) -> ConfigError:
+    return ConfigError(found, code=code, field="sql", fix=fix)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from sqlglot import exp
 from sqlglot.dialects.databricks import Databricks
@@ -24,12 +25,16 @@ class GuardedDatabricks(Databricks):
     class Parser(DatabricksParser):
         """Tells the two forms of datediff apart."""
 
-        FUNCTIONS = {**DatabricksParser.FUNCTIONS, "DATEDIFF": _datediff, "DATE_DIFF": _datediff}  # noqa: RUF012
+        FUNCTIONS: ClassVar[dict[str, Any]] = {
+            **DatabricksParser.FUNCTIONS,
+            "DATEDIFF": _datediff,
+            "DATE_DIFF": _datediff,
+        }
 
     class Generator(DatabricksGenerator):
         """Keeps WITHIN GROUP, where sqlglot 30 writes the approximate percentile for an exact one."""
 
-        TRANSFORMS = {  # noqa: RUF012
+        TRANSFORMS: ClassVar[dict[Any, Any]] = {
             **{kind: write for kind, write in DatabricksGenerator.TRANSFORMS.items() if kind is not exp.WithinGroup},
             exp.DateDiff: lambda self, node: self.func("DATEDIFF", node.this, node.expression),
         }
