@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from servicetsunami.sdk import Commit, Load, NotFound, PermanentError, PermissionDenied, TableName
+from servicetsunami.sdk import Commit, ConfigError, Load, NotFound, PermanentError, PermissionDenied, TableName
 from servicetsunami.sdk.testing import LocalContext
 from servicetsunami_sink_lakehouse import LakehouseConfig, LakehouseSink
 from servicetsunami_sink_lakehouse.failures import on_disk
@@ -96,17 +97,20 @@ def test_two_processes_that_write_one_table_lose_and_double_nothing(lakehouse: A
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of two megabytes."""
-    folder = tmp_path / "small"
-    folder.mkdir()
+def small_disk() -> Iterator[Path]:
+    """A file system of two megabytes, outside of pytest's folders, whose cleaning it could stop after a kill."""
+    folder = Path(tempfile.mkdtemp(prefix="lakehouse-small-"))
     mount = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], check=False, capture_output=True, text=True
     )
     if mount.returncode:
+        folder.rmdir()
         pytest.skip(f"no small file system can be mounted here: {mount.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+        folder.rmdir()
 
 
 @pytest.mark.parametrize("options", [{}, {"generation": "g"}, {"mode": "merge", "key": ("id",)}])
@@ -147,6 +151,37 @@ def test_a_panic_of_the_storage_engine_becomes_an_error_and_an_interrupt_passes(
 
     assert failed.value.code == "storage_failed"
     assert "value" not in str(failed.value)
+
+
+def test_a_file_in_the_place_of_the_folder_is_told(lakehouse: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder", encoding="utf-8")
+    sink = LakehouseSink(LakehouseConfig(path=tmp_path / "file"), lakehouse.ctx)
+
+    with pytest.raises(ConfigError) as wrong:
+        sink.check()
+
+    assert (wrong.value.code, wrong.value.field) == ("bad_path", "path")
+
+
+@pytest.mark.parametrize("name", ["100%20", "a*", "b?", "[c]"])
+def test_a_folder_whose_path_the_engines_misread_is_refused(lakehouse: Any, tmp_path: Path, name: str) -> None:
+    sink = LakehouseSink(LakehouseConfig(path=tmp_path / name), lakehouse.ctx)
+
+    with pytest.raises(ConfigError) as wrong:
+        sink.check()
+
+    assert wrong.value.code == "bad_path"
+
+
+@pytest.mark.parametrize("name", ["with space", "ünï", "quote'\"", "#hash;x=1"])
+def test_any_other_path_works(lakehouse: Any, tmp_path: Path, name: str) -> None:
+    sink = LakehouseSink(LakehouseConfig(path=tmp_path / name), lakehouse.ctx)
+    other = type(lakehouse)(sink, lakehouse.ctx)
+
+    other.load(pa.table({"id": pa.array([1], pa.int64())}), 1)
+    other.load(pa.table({"id": pa.array([1, 2], pa.int64())}), 2, mode="merge", key=("id",))
+
+    assert other.rows() == [(1,), (2,)]
 
 
 def test_a_folder_without_the_right_to_write_is_told() -> None:

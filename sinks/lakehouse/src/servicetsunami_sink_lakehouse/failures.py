@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from servicetsunami.sdk import DataError, PermanentError, PermissionDenied, TransientError, TsunamiError
+from servicetsunami.sdk import ConfigError, DataError, PermanentError, PermissionDenied, TransientError, TsunamiError
 from servicetsunami_sink_lakehouse.refusals import unsupported
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -23,7 +23,7 @@ def on_disk(doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except (TsunamiError, KeyboardInterrupt, SystemExit, GeneratorExit, FileExistsError):
+    except (TsunamiError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:
         raise _typed(error, doing) from error
@@ -41,6 +41,13 @@ def _typed(error: BaseException, doing: str) -> TsunamiError:
             f"{doing} failed because the lakehouse folder does not let this user write",
             code="folder_not_writable",
             fix="give the user who runs the server the right to write there, or set `path` to another folder",
+        )
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return ConfigError(
+            f"{doing} failed because a file stands where a folder is needed",
+            code="bad_path",
+            field="path",
+            fix="set `path` to a folder, or to a name that is free",
         )
     if isinstance(error, OSError):
         return TransientError(f"{doing} failed: {error.strerror or type(error).__name__}", code="disk_error")

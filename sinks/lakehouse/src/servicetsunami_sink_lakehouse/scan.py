@@ -25,14 +25,12 @@ def text_literal(text: str) -> str:
 
 
 def parquet(files: Sequence[Path], *options: str) -> str:
-    """Write the call that reads these files and no others; columns are matched by name."""
-    names = ", ".join(text_literal(exact_pattern(file)) for file in files)
+    """Write the call that reads these files and no others; columns are matched by name.
+
+    The sink takes no folder whose path holds a pattern, so each name stands for one file.
+    """
+    names = ", ".join(text_literal(str(file)) for file in files)
     return f"read_parquet({', '.join((f'[{names}]', 'union_by_name = true', *options))})"
-
-
-def exact_pattern(file: Path) -> str:
-    """Return the pattern that matches this file only: what DuckDB takes for a wildcard stands in brackets."""
-    return "".join(f"[{character}]" if character in "*?[" else character for character in str(file))
 
 
 def projection(connection: duckdb.DuckDBPyConnection, files: Sequence[Path], columns: Sequence[Column]) -> str:

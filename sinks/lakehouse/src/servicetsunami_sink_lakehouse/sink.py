@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from servicetsunami.sdk.sql import GuardedQuery
 
+_MISREAD = frozenset("%*?[")
 _LEAST_FREE_BYTES = 64 * 1024 * 1024
 
 
@@ -114,12 +115,13 @@ class LakehouseSink(Sink[LakehouseConfig], Warehouse):
     @property
     def _folders(self) -> Folders:
         root = self.config.path or self.ctx.data_dir
-        if "%" in str(root):
+        if marks := _MISREAD.intersection(str(root)):
             raise ConfigError(
-                f"the lakehouse folder {root} has a % in its path, which the Delta engine would take for an escape",
+                f"the lakehouse folder {root} has {' '.join(sorted(marks))} in its path, which the engines would take "
+                "for an escape or a pattern",
                 code="bad_path",
                 field="path",
-                fix="choose a folder without % in its path",
+                fix="choose a folder without these characters in its path",
             )
         return Folders(Path(root).absolute(), self.ctx.tenant)
 

@@ -66,7 +66,7 @@ class Snapshot:
 
 def open_snapshot(folder: Path) -> Snapshot:
     """Read the newest version of the table in `folder`."""
-    if not (folder / LOG).is_dir() or not any((folder / LOG).iterdir()):
+    if not (folder / LOG).is_dir() or not any((folder / LOG).glob("[0-9]*")):
         return Snapshot(folder)
     from deltalake import DeltaTable
     from deltalake.exceptions import TableNotFoundError
