@@ -302,7 +302,7 @@ def test_abandoned_files_go_after_the_retention(lakehouse: Any) -> None:
 
 
 def test_files_have_statistics_row_groups_and_dictionaries_where_they_pay(lakehouse: Any) -> None:
-    count = 300_000
+    count = 400_000
     rows = pa.table(
         {
             "id": pa.array(range(count), pa.int64()),
@@ -311,14 +311,14 @@ def test_files_have_statistics_row_groups_and_dictionaries_where_they_pay(lakeho
         }
     )
 
-    lakehouse.load(rows, 1)
+    lakehouse.load(pa.Table.from_batches(rows.to_batches(max_chunksize=100_000)), 1)
 
     (file,) = (lakehouse.ctx.data_dir / "tenant_acme/bronze/orders").glob("*.parquet")
     footer = pq.read_metadata(file)
     dictionaries = [footer.row_group(0).column(index).has_dictionary_page for index in range(3)]
     log = (file.parent / "_delta_log/00000000000000000000.json").read_text("utf-8").splitlines()
     stats = json.loads(next(entry["add"]["stats"] for entry in map(json.loads, log) if "add" in entry))
-    assert footer.num_row_groups == 2
+    assert [footer.row_group(group).num_rows for group in range(footer.num_row_groups)] == [262_144, 137_856]
     assert dictionaries == [False, True, False]
     assert stats["numRecords"] == count
     assert (stats["minValues"]["id"], stats["maxValues"]["id"]) == (0, count - 1)

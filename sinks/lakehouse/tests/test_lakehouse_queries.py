@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,20 @@ def test_a_reader_that_is_closed_early_releases_its_connection(filled: Any) -> N
     reader.close()
 
     assert filled.rows("SELECT count(*) FROM bronze.orders") == [(3_000,)]
+
+
+def test_a_reader_that_nobody_reads_releases_its_watch(filled: Any) -> None:
+    from servicetsunami.sdk.sql import guard_databricks
+
+    query = guard_databricks("SELECT * FROM bronze.orders", catalog="tenant_acme", layers=("bronze",))
+    reader = filled.sink.query(query, QueryLimits(rows=3_000))
+    watching = [thread.name for thread in threading.enumerate()].count("query limits")
+
+    del reader
+    gc.collect()
+
+    assert watching == 1
+    assert "query limits" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_a_table_that_is_not_there_is_told_with_near_names(filled: Any) -> None:

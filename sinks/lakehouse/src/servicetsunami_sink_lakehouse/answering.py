@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from servicetsunami.sdk import Cancelled, ConfigError, PermanentError, QueryLimits, TsunamiError
 from servicetsunami_sink_lakehouse.failures import query_failed
@@ -80,7 +81,7 @@ def stream(
     except BaseException:
         _close(connection, watch)
         raise
-    return pa.RecordBatchReader.from_batches(schema, _batches(connection, watch, rows, schema, limits))
+    return pa.RecordBatchReader.from_batches(schema, _Answer(connection, watch, rows, schema, limits))
 
 
 def refuse_other_statements(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
@@ -92,26 +93,45 @@ def refuse_other_statements(connection: duckdb.DuckDBPyConnection, statement: st
         raise ConfigError("only one SELECT may run here", code="sql_refused")
 
 
-def _batches(
-    connection: duckdb.DuckDBPyConnection,
-    watch: Watch,
-    rows: pa.RecordBatchReader,
-    schema: pa.Schema,
-    limits: QueryLimits,
-) -> Iterator[pa.RecordBatch]:
-    left, size = limits.rows, 0
-    try:
-        while left > 0 and size < limits.size_bytes:
-            with _explained(watch):
-                watch.check()
-                batch = next(rows, None)
-            if batch is None:
-                return
-            shown = databricks_batch(batch.slice(0, left), schema)
-            left, size = left - shown.num_rows, size + shown.nbytes
-            yield shown
-    finally:
-        _close(connection, watch)
+class _Answer:
+    """The batches of a result; lets go of the connection at its end, on an error, or when nobody holds it any more."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        watch: Watch,
+        rows: pa.RecordBatchReader,
+        schema: pa.Schema,
+        limits: QueryLimits,
+    ) -> None:
+        self._watch = watch
+        self._rows = rows
+        self._schema = schema
+        self._rows_left = limits.rows
+        self._bytes_left = limits.size_bytes
+        self._release = weakref.finalize(self, _close, connection, watch)
+        self._release.atexit = False
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> pa.RecordBatch:
+        try:
+            return self._next()
+        except BaseException:
+            self._release()
+            raise
+
+    def _next(self) -> pa.RecordBatch:
+        if self._rows_left <= 0 or self._bytes_left <= 0:
+            raise StopIteration
+        with _explained(self._watch):
+            self._watch.check()
+            batch = next(self._rows)
+        shown = databricks_batch(batch.slice(0, self._rows_left), self._schema)
+        self._rows_left -= shown.num_rows
+        self._bytes_left -= shown.nbytes
+        return shown
 
 
 @contextmanager

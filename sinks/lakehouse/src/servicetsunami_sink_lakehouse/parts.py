@@ -54,8 +54,10 @@ class PartsWriter:
         if self._pending and not self._pending[0].schema.equals(batch.schema):
             self._close_part()
         self._pending.append(batch)
-        if _rows(self._pending) >= ROW_GROUP_ROWS or sum(held.nbytes for held in self._pending) >= _ROW_GROUP_BYTES:
-            self._write_row_groups()
+        if sum(held.nbytes for held in self._pending) >= _ROW_GROUP_BYTES:
+            self._write_pending()
+        elif _rows(self._pending) >= ROW_GROUP_ROWS:
+            self._write_full_groups()
 
     def finish(self) -> list[Part]:
         """Close the files and hand them over, in the order their rows came."""
@@ -73,10 +75,17 @@ class PartsWriter:
             part.path.unlink(missing_ok=True)
         self._finished = []
 
-    def _write_row_groups(self) -> None:
+    def _write_full_groups(self) -> None:
+        """Write whole row groups and keep the rest, which would make a small one."""
+        held = pa.Table.from_batches(self._pending)
+        full = held.num_rows - held.num_rows % ROW_GROUP_ROWS
+        self._pending = held.slice(full).to_batches()
+        self._write_row_group(held.slice(0, full))
+
+    def _write_pending(self) -> None:
         if self._pending:
-            self._write_row_group(pa.Table.from_batches(self._pending))
-            self._pending = []
+            held, self._pending = pa.Table.from_batches(self._pending), []
+            self._write_row_group(held)
 
     def _write_row_group(self, table: pa.Table) -> None:
         if self._open is not None and not self._open.schema.equals(table.schema):
@@ -89,7 +98,7 @@ class PartsWriter:
             self._close_file()
 
     def _close_part(self) -> None:
-        self._write_row_groups()
+        self._write_pending()
         self._close_file()
 
     def _close_file(self) -> None:
