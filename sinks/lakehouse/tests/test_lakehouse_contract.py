@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,3 +19,15 @@ class TestLakehouseContract(SinkContract):
     @pytest.fixture
     def config(self) -> Mapping[str, Any]:
         return {}
+
+
+def test_finding_the_sink_imports_the_sdk_only() -> None:
+    code = (
+        "import sys; import servicetsunami.sdk; import servicetsunami_sink_lakehouse as sink; "
+        "heavy = {'pyarrow', 'duckdb', 'deltalake', 'sqlglot'} & set(sys.modules); "
+        "assert not heavy, heavy; assert sink.sinks() == [sink.LakehouseSink]"
+    )
+
+    run = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+
+    assert run.returncode == 0, run.stderr

@@ -174,7 +174,10 @@ def test_the_catalogue_sums_up_and_tells_history(filled: Any) -> None:
     assert summary.size_bytes
     assert summary.updated_at is not None
     assert summary.updated_at.tzinfo is not None
-    assert [entry["operation"] for entry in details.history] == ["MERGE", "WRITE"]
+    assert [(entry["operation"], entry["rows_added"], entry["rows_removed"]) for entry in details.history] == [
+        ("MERGE", 1, 1),
+        ("WRITE", 3_000, 0),
+    ]
     assert details.version == 1
     assert filled.sink.tables("gold") == []
 

@@ -51,6 +51,8 @@ class Change:
     remove: Sequence[DataFile] = ()
     comment: str = ""
     key: tuple[str, ...] = ()
+    carried_rows: int = 0
+    """Rows that were only written anew beside the ones that changed; history counts them neither way."""
 
 
 def commit(folder: Path, app: str, last: Commit, plan: Callable[[Snapshot], Change]) -> bool:
@@ -96,7 +98,8 @@ def _entry(snapshot: Snapshot, app: str, last: Commit, change: Change) -> bytes:
 
 
 def _commit_info(snapshot: Snapshot, change: Change, now_ms: int) -> Json:
-    added, removed = sum(part.rows for part in change.add), sum(file.rows for file in change.remove)
+    added = sum(part.rows for part in change.add) - change.carried_rows
+    removed = sum(file.rows for file in change.remove) - change.carried_rows
     return {
         "commitInfo": {
             "timestamp": now_ms,

@@ -50,7 +50,8 @@ class Merge:
             staged = self._without_repeats(database, change.columns)
             touched = self._touched(database, snapshot, change.columns, bounds)
             rewritten = self._rewritten(database, touched, change.columns)
-        return replace(change, add=[*rewritten, *staged], remove=touched)
+        carried = sum(part.rows for part in rewritten)
+        return replace(change, add=[*rewritten, *staged], remove=touched, carried_rows=carried)
 
     def finish(self, *, committed: bool) -> None:
         """Delete the files that no commit names."""
