@@ -103,8 +103,8 @@ def server(lake: Lake) -> StdioServerParameters:
 async def call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
     result = await client.call_tool(tool, arguments)
     assert not result.is_error, result.content
-    assert result.structured_content is not None
-    return result.structured_content
+    answer: dict[str, Any] = result.structured_content or {}
+    return answer
 
 
 async def main_job(lake: Lake, era: str) -> dict[str, Any]:

@@ -17,7 +17,16 @@ from servicetsunami.operations.problems import config_error
 from servicetsunami.operations.runs import RunKeeper
 from servicetsunami.plugins import Plugins, discover
 from servicetsunami.records import Connection, Records, open_records, open_vault
-from servicetsunami.runtime import AddressPolicy, HostContext, LoadedSettings, Redactor, Settings, refuse_unserved
+from servicetsunami.runtime import (
+    AddressPolicy,
+    HostContext,
+    LoadedSettings,
+    Redactor,
+    Settings,
+    active_sink,
+    live_secrets,
+    refuse_unserved,
+)
 from servicetsunami.sdk import ConfigError, Sink, Source, Warehouse
 
 
@@ -44,8 +53,8 @@ class App:
 
     @property
     def sink_name(self) -> str:
-        """The sink in force: the setting, else the lakehouse."""
-        return self.settings.sink or "lakehouse"
+        """The sink in force."""
+        return active_sink(self.settings, self.plugins.sinks)
 
     @property
     def warehouse_class(self) -> type[Sink[Any]] | None:
@@ -85,7 +94,7 @@ class App:
         return sink, sink
 
     def _context(self, tenant: str, plugin: str, cancel: threading.Event) -> HostContext:
-        policy = AddressPolicy(allow_private=self.settings.allow_private_addresses)
+        policy = AddressPolicy(self.settings.allow_private_addresses, self.settings.allowed_networks)
         return HostContext(tenant, plugin, self.settings.home / "data" / plugin, policy, cancel, self.redactor)
 
     async def close(self) -> None:
@@ -109,7 +118,7 @@ async def open_app(loaded: LoadedSettings) -> AsyncIterator[App]:
     master_key = settings.master_key.get_secret_value() if settings.master_key else None
     vault = open_vault(home, master_key=master_key, use_keyring=settings.use_keyring)
     records = await open_records(settings.records_url or f"sqlite:///{home / 'records.db'}", vault)
-    app = App(loaded, plugins, records, Redactor())
+    app = App(loaded, plugins, records, Redactor(live_secrets(settings)))
     try:
         await records.create_tenant(settings.tenant)
         yield app

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -73,11 +74,12 @@ async def query_source(
 
 def find_stream(streams: list[Stream], table_name: str) -> Stream:
     """Return the stream a person means by `table_name`; raises `NotFound` with near names."""
-    for match in (
+    matches: tuple[Callable[[Stream], bool], ...] = (
         lambda stream: stream.id == table_name,
         lambda stream: stream.id.casefold() == table_name.casefold(),
         lambda stream: stream.namespace is None and stream.name == table_name.rpartition(".")[2],
-    ):
+    )
+    for match in matches:
         hits = [stream for stream in streams if match(stream)]
         if len(hits) == 1:
             return hits[0]

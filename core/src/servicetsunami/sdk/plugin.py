@@ -23,7 +23,7 @@ class Plugin(ABC, Generic[ConfigT]):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Take `config_type` from the base: `class X(Source[XConfig])`."""
         super().__init_subclass__(**kwargs)
-        for base in getattr(cls, "__orig_bases__", ()):
+        for base in cls.__dict__.get("__orig_bases__", ()):
             arguments = get_args(base) if get_origin(base) is not None else ()
             if arguments and isinstance(arguments[0], type) and issubclass(arguments[0], Config):
                 cls.config_type = arguments[0]
