@@ -89,6 +89,9 @@ _QUERY = {
     "Overflow in": _Found(
         "arithmetic_overflow", "a number in the query outgrew its type", "cast to a wider type before calculating"
     ),
+    "Type INT128 with value": _Found(
+        "arithmetic_overflow", "a sum of whole numbers does not fit BIGINT", "cast to DECIMAL(38, 0) before adding up"
+    ),
     "Conversion Error": _Found(
         "cast_failed",
         "a value in the query cannot be converted to the type asked for",
