@@ -1,1 +1,27 @@
-"""What the host owns below its plugins: settings, addresses, files, redaction, and the context plugins get."""
+"""What every part of the host stands on: settings, the way out to networks and files, redaction, plugin contexts."""
+
+from servicetsunami.runtime.addresses import AddressPolicy
+from servicetsunami.runtime.context import HostContext
+from servicetsunami.runtime.dialling import dial
+from servicetsunami.runtime.files import open_in_root
+from servicetsunami.runtime.loading import LoadedSettings, load_settings
+from servicetsunami.runtime.logs import configure_logging
+from servicetsunami.runtime.redaction import Redactor
+from servicetsunami.runtime.serving import active_sink, refuse_unserved
+from servicetsunami.runtime.settings import Settings, live_secrets, variable_of
+
+__all__ = [
+    "AddressPolicy",
+    "HostContext",
+    "LoadedSettings",
+    "Redactor",
+    "Settings",
+    "active_sink",
+    "configure_logging",
+    "dial",
+    "live_secrets",
+    "load_settings",
+    "open_in_root",
+    "refuse_unserved",
+    "variable_of",
+]

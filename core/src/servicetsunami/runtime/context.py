@@ -1,0 +1,72 @@
+"""What the host gives one plugin instance."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+
+from servicetsunami.runtime.addresses import AddressPolicy
+from servicetsunami.runtime.dialling import dial
+from servicetsunami.runtime.redaction import Redactor
+from servicetsunami.sdk import Address, Cancelled
+
+PLUGIN_LOGGER = "servicetsunami.plugin"
+
+
+class HostContext:
+    """Host services of one plugin instance, for one tenant; implements `servicetsunami.sdk.Context`."""
+
+    def __init__(
+        self,
+        tenant: str,
+        plugin: str,
+        data_dir: Path,
+        policy: AddressPolicy,
+        cancel: threading.Event | None,
+        redactor: Redactor,
+    ) -> None:
+        """`cancel` is set by whoever wants the work to stop; None where nobody can."""
+        self._tenant = tenant
+        self._data_dir = data_dir
+        self._policy = policy
+        self._cancel = cancel or threading.Event()
+        self._log = _PluginLogger(plugin, redactor)
+
+    @property
+    def log(self) -> logging.Logger:
+        """Logger whose records pass through redaction."""
+        return self._log
+
+    @property
+    def tenant(self) -> str:
+        """The tenant this instance works for."""
+        return self._tenant
+
+    @property
+    def data_dir(self) -> Path:
+        """Folder of this plugin; made when first asked for, and only the host's user may enter it."""
+        self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self._data_dir
+
+    def dial(self, host: str, port: int, *, timeout_seconds: float = 10.0) -> Address:
+        """Resolve `host`, check every answer against the policy and prove that one accepts a connection."""
+        return dial(host, port, self._policy, timeout_seconds=timeout_seconds)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait; raises `Cancelled` at once when the work is cancelled."""
+        if self._cancel.wait(seconds):
+            raise Cancelled("the work was cancelled")
+
+    def cancelled(self) -> bool:
+        """Tell whether somebody asked for the work to stop."""
+        return self._cancel.is_set()
+
+
+class _PluginLogger(logging.Logger):
+    """A logger of one instance alone: one from the registry would keep every redactor there ever was."""
+
+    def __init__(self, plugin: str, redactor: Redactor) -> None:
+        super().__init__(f"{PLUGIN_LOGGER}.{plugin}")
+        self.parent = logging.getLogger(PLUGIN_LOGGER)
+        self.addFilter(redactor)
