@@ -1,0 +1,5 @@
+"""`python -m servicetsunami.cli` is `tsunami`."""
+
+from servicetsunami.cli import main
+
+main()

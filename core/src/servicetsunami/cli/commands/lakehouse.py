@@ -1,0 +1,74 @@
+"""Commands that read: tables, describe, query; in the lakehouse, or with --at in a source."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from servicetsunami.cli.options import AsJson
+from servicetsunami.cli.session import emit, perform
+
+At = Annotated[
+    str | None, typer.Option("--at", metavar="CONNECTION", help="Look into this source instead of the lakehouse.")
+]
+
+
+def tables(
+    context: typer.Context,
+    at: At = None,
+    layer: Annotated[str | None, typer.Option(help="Only this layer: bronze, silver or gold.")] = None,
+    search: Annotated[str | None, typer.Option(help="With --at: only tables whose name holds this.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="Most tables to list.")] = 100,
+    cursor: Annotated[str | None, typer.Option(help="next_cursor of the answer before.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List tables; with --at those of a source."""
+    from servicetsunami.cli.show.lakehouse import show_source_tables, show_tables
+    from servicetsunami.operations.sources import list_source_tables
+    from servicetsunami.operations.tables import list_tables
+
+    if at is None:
+        listed = perform(context, lambda app, who: list_tables(app, who, layer=layer, cursor=cursor, limit=limit))
+        emit(listed, show_tables, as_json=as_json)
+        return
+    there = perform(
+        context, lambda app, who: list_source_tables(app, who, at, search=search, cursor=cursor, limit=limit)
+    )
+    emit(there, show_source_tables, as_json=as_json)
+
+
+def describe(
+    context: typer.Context,
+    table: Annotated[str, typer.Argument(help="Name of a table, such as bronze.customers.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show a table: columns, types, key, history."""
+    from servicetsunami.cli.show.lakehouse import show_description
+    from servicetsunami.operations.tables import describe_table
+
+    emit(perform(context, lambda app, who: describe_table(app, who, table)), show_description, as_json=as_json)
+
+
+def query(
+    context: typer.Context,
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT; `-` reads it from standard input.")],
+    at: At = None,
+    limit: Annotated[int | None, typer.Option(help="Most rows to return; 200 if left out, 1,000 at most.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Answer a question in SQL.
+
+    It is Databricks SQL over the lakehouse; with --at it is the source's own SQL, answered there.
+    """
+    from servicetsunami.cli.show.lakehouse import show_answer
+    from servicetsunami.operations.sources import query_source
+    from servicetsunami.operations.tables import query_sql
+
+    text = sys.stdin.read() if sql == "-" else sql
+    if at is None:
+        answer = perform(context, lambda app, who: query_sql(app, who, text, limit=limit))
+    else:
+        answer = perform(context, lambda app, who: query_source(app, who, at, text, limit=limit))
+    emit(answer, show_answer, as_json=as_json)

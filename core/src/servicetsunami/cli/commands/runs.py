@@ -1,0 +1,82 @@
+"""Commands that move rows and watch them move: sync, runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from servicetsunami.cli.exits import Exit, code_of_runs
+from servicetsunami.cli.options import AsJson, Connection, RunId
+from servicetsunami.cli.session import emit, perform
+
+if TYPE_CHECKING:
+    from servicetsunami.operations.app import App, Caller
+    from servicetsunami.operations.models import RunList
+
+
+def sync(
+    context: typer.Context,
+    connection: Connection,
+    tables: Annotated[list[str], typer.Argument(metavar="TABLE...", help="Tables at the source.")],
+    mode: Annotated[
+        str | None, typer.Option(help="incremental or full; incremental where it is possible if left out.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring tables into the lakehouse, or up to date."""
+    from servicetsunami.cli.show.runs import show_runs_ended
+
+    async def work(app: App, caller: Caller) -> RunList:
+        from servicetsunami.cli.progress import watching
+        from servicetsunami.operations.models import RunList
+        from servicetsunami.operations.sync import sync_to_bronze
+
+        ended = []
+        for table in tables:
+            with watching(table) as watch:
+                ended.append(await sync_to_bronze(app, caller, connection, table, sync_mode=mode, on_progress=watch))
+        return RunList(runs=tuple(ended))
+
+    result = emit(perform(context, work), show_runs_ended, as_json=as_json)
+    _end(code_of_runs(result.runs))
+
+
+def listed(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="Most runs to list.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the latest runs, show one or cancel one."""
+    if context.invoked_subcommand is not None:
+        return
+    from servicetsunami.cli.show.runs import show_runs
+    from servicetsunami.operations.sync import list_runs
+
+    emit(perform(context, lambda app, who: list_runs(app, who, limit=limit)), show_runs, as_json=as_json)
+
+
+def show(
+    context: typer.Context,
+    run: RunId,
+    wait: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="Wait so long for the run to end.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Show how far a run is, or how it ended."""
+    from servicetsunami.cli.show.runs import show_run
+    from servicetsunami.operations.sync import get_run
+
+    emit(perform(context, lambda app, who: get_run(app, who, run, wait_seconds=wait)), show_run, as_json=as_json)
+
+
+def cancel(context: typer.Context, run: RunId, as_json: AsJson = False) -> None:
+    """Stop a run; nothing of it becomes visible."""
+    from servicetsunami.cli.show.runs import show_run
+    from servicetsunami.operations.sync import cancel_run
+
+    emit(perform(context, lambda app, who: cancel_run(app, who, run)), show_run, as_json=as_json)
+
+
+def _end(code: Exit) -> None:
+    if code is not Exit.OK:
+        raise typer.Exit(code)
