@@ -63,6 +63,8 @@ def _floor(server: ThrowawayServer) -> Measured:
 def _sync(server: ThrowawayServer) -> Measured:
     with tempfile.TemporaryDirectory() as home:
         environ = {**os.environ, "TSUNAMI_HOME": home, "BENCHMARK_PASSWORD": server.password}
+        # An installed program has its byte code; without it the first figure would measure the compiler.
+        environ.pop("PYTHONDONTWRITEBYTECODE", None)
         _tsunami(
             environ,
             *("connect", "postgres", "--name", "bench", "--secret-env", "password=BENCHMARK_PASSWORD"),

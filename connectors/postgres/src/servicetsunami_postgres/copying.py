@@ -16,7 +16,7 @@ from servicetsunami_postgres.background import Background
 from servicetsunami_postgres.config import PostgresConfig
 from servicetsunami_postgres.failures import FAILURES, interrupted, not_answered, stalled
 
-CHUNK_BYTES = 8 * 1024 * 1024
+CHUNK_BYTES = 4 * 1024 * 1024
 _WAITING_CHUNKS = 2
 _POLL_SECONDS = 0.5
 

@@ -14,7 +14,7 @@ from servicetsunami_sink_lakehouse.disk import make_folder, sync_file
 from servicetsunami_sink_lakehouse.footers import statistics_of
 
 ROW_GROUP_ROWS = 262_144
-_ROW_GROUP_BYTES = 64 * 1024 * 1024
+_ROW_GROUP_BYTES = 32 * 1024 * 1024
 _PART_ROWS = 4 * ROW_GROUP_ROWS
 _SAMPLE_ROWS = 8_192
 _FEW_VALUES = 400
@@ -44,6 +44,7 @@ class PartsWriter:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._pending: list[pa.RecordBatch] = []
+        self._pending_bytes = 0
         self._open: _OpenPart | None = None
         self._finished: list[Part] = []
 
@@ -54,7 +55,8 @@ class PartsWriter:
         if self._pending and not self._pending[0].schema.equals(batch.schema):
             self._close_part()
         self._pending.append(batch)
-        if sum(held.nbytes for held in self._pending) >= _ROW_GROUP_BYTES:
+        self._pending_bytes += batch.nbytes
+        if self._pending_bytes >= _ROW_GROUP_BYTES:
             self._write_pending()
         elif _rows(self._pending) >= ROW_GROUP_ROWS:
             self._write_full_groups()
@@ -67,7 +69,7 @@ class PartsWriter:
 
     def discard(self) -> None:
         """Delete what was written and not handed over."""
-        self._pending = []
+        self._pending, self._pending_bytes = [], 0
         if self._open is not None:
             self._open.discard()
             self._open = None
@@ -80,11 +82,12 @@ class PartsWriter:
         held = pa.Table.from_batches(self._pending)
         full = held.num_rows - held.num_rows % ROW_GROUP_ROWS
         self._pending = held.slice(full).to_batches()
+        self._pending_bytes = sum(batch.nbytes for batch in self._pending)
         self._write_row_group(held.slice(0, full))
 
     def _write_pending(self) -> None:
         if self._pending:
-            held, self._pending = pa.Table.from_batches(self._pending), []
+            held, self._pending, self._pending_bytes = pa.Table.from_batches(self._pending), [], 0
             self._write_row_group(held)
 
     def _write_row_group(self, table: pa.Table) -> None:
