@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import sys
 from dataclasses import dataclass
+from getpass import getpass
 from pathlib import Path
 from typing import Any
 
@@ -96,10 +96,20 @@ def _ask(missing: dict[str, FieldInfo], secret: tuple[str, ...]) -> Json:
     answers: Json = {}
     for name, field in missing.items():
         if name in secret and _is_asked(field):
-            answers[name] = getpass.getpass(f"{name} (not shown): ", stream=sys.stderr)
+            answers[name] = getpass(f"{name} (not shown): ", stream=sys.stderr)
         elif name not in secret and field.is_required():
-            answers[name] = typer.prompt(f"{name} ({(field.description or 'required').rstrip('.')})", err=True)
+            answers[name] = _line(f"{name} ({(field.description or 'required').rstrip('.')}): ")
     return answers
+
+
+def _line(question: str) -> str:
+    # input() and typer.prompt() write to standard output, which is for data.
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    answer = sys.stdin.readline()
+    if not answer:
+        raise typer.Abort
+    return answer.strip()
 
 
 def _is_asked(field: FieldInfo) -> bool:

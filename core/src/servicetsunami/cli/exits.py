@@ -45,11 +45,9 @@ def code_of_problem(problem: Problem | None) -> Exit:
     return Exit.CONNECTION if problem is not None and problem.step else Exit.FAILED
 
 
-def code_of_runs(runs: Sequence[RunView]) -> Exit:
-    """Return the exit code of the runs of one command."""
+def code_of_runs(runs: Sequence[RunView], *, asked: int) -> Exit:
+    """Return the exit code of the runs of one command that was asked for so many."""
     failed = [run for run in runs if run.status not in ("succeeded", "running", "queued")]
-    if not failed:
-        return Exit.OK
-    if len(failed) < len(runs):
-        return Exit.PARTIAL
-    return code_of_problem(failed[0].problem)
+    if failed and len(failed) == len(runs):
+        return code_of_problem(failed[0].problem)
+    return Exit.PARTIAL if failed or len(runs) < asked else Exit.OK

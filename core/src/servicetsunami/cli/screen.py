@@ -116,6 +116,8 @@ def _write(stream: TextIO, text: str, style: str) -> None:
 
 def _put(stream: TextIO, text: str) -> None:
     stream.write(f"{text}\n")
+    # Whoever follows a pipe sees each line when it is said.
+    stream.flush()
 
 
 def _console(stream: TextIO) -> Console:

@@ -85,7 +85,8 @@ def keys() -> None:
 
 def keys_rotate(context: typer.Context) -> None:
     """Seal every stored secret anew under a new key."""
+    from servicetsunami.cli.show.words import counted
     from servicetsunami.operations.installation import rotate_keys
 
     sealed = perform(context, lambda app, _caller: rotate_keys(app))
-    Screen().talk(f"Sealed {sealed:,} stored secrets anew.")
+    Screen().talk(f"Sealed {counted(sealed, 'stored secret')} anew.")

@@ -8,6 +8,7 @@ import typer
 
 from servicetsunami.cli.exits import Exit, code_of_runs
 from servicetsunami.cli.options import AsJson, Connection, RunId
+from servicetsunami.cli.screen import Screen
 from servicetsunami.cli.session import emit, perform
 
 if TYPE_CHECKING:
@@ -27,19 +28,33 @@ def sync(
     """Bring tables into the lakehouse, or up to date."""
     from servicetsunami.cli.show.runs import show_runs_ended
 
-    async def work(app: App, caller: Caller) -> RunList:
-        from servicetsunami.cli.progress import watching
-        from servicetsunami.operations.models import RunList
-        from servicetsunami.operations.sync import sync_to_bronze
+    result = emit(
+        perform(context, lambda app, caller: _sync_each(app, caller, connection, tables, mode)),
+        show_runs_ended,
+        as_json=as_json,
+    )
+    _end(code_of_runs(result.runs, asked=len(tables)))
 
-        ended = []
-        for table in tables:
+
+async def _sync_each(app: App, caller: Caller, connection: str, tables: list[str], mode: str | None) -> RunList:
+    """Sync one table after the other; an error of one stops the others only if none of them came to a run."""
+    from servicetsunami.cli.progress import watching
+    from servicetsunami.operations.models import RunList
+    from servicetsunami.operations.sync import sync_to_bronze
+    from servicetsunami.sdk import TsunamiError
+
+    ended, errors = [], []
+    for table in tables:
+        try:
             with watching(table) as watch:
                 ended.append(await sync_to_bronze(app, caller, connection, table, sync_mode=mode, on_progress=watch))
-        return RunList(runs=tuple(ended))
-
-    result = emit(perform(context, work), show_runs_ended, as_json=as_json)
-    _end(code_of_runs(result.runs))
+        except TsunamiError as error:
+            errors.append(error)
+    if not ended:
+        raise errors[0]
+    for failure in errors:
+        Screen().problem(failure.problem())
+    return RunList(runs=tuple(ended))
 
 
 def listed(

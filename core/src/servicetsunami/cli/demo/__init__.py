@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from servicetsunami.cli.demo.shop import Place, opened_shop, place_of
 from servicetsunami.cli.demo.story import tell
@@ -59,8 +60,14 @@ def _home(*, keep: bool) -> Iterator[Path]:
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
     """Let SIGTERM end the demo like Ctrl-C, so that it takes its PostgreSQL and its files with it."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    handlers: dict[int, Any] = {
+        # asyncio turns SIGINT into a cancellation only where Python's own handler is in place.
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: lambda _number, _frame: signal.raise_signal(signal.SIGINT),
+    }
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
