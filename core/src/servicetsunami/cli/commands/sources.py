@@ -11,30 +11,35 @@ from servicetsunami.cli.exits import Exit
 from servicetsunami.cli.options import AsJson, Connection
 from servicetsunami.cli.session import emit, perform
 
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="A setting; repeat it. NAME=@PATH takes a file's text."),
+]
+SecretEnv = Annotated[
+    list[str] | None,
+    typer.Option("--secret-env", metavar="NAME=VARIABLE", help="A secret that an environment variable holds."),
+]
+SecretStdin = Annotated[
+    str | None, typer.Option("--secret-stdin", metavar="NAME", help="A secret to read from standard input.")
+]
+StreamSettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--stream",
+        metavar="TABLE:NAME=VALUE",
+        help="A setting of one source table (target, cursor or key); may be repeated.",
+    ),
+]
+
 
 def connect(
     context: typer.Context,
     connector: Annotated[str, typer.Argument(help="Which connector; `tsunami plugins` lists them.")],
     name: Annotated[str, typer.Option("--name", help="A name for the connection, of your choice.")],
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="A setting; repeat it. NAME=@PATH takes a file's text."),
-    ] = None,
-    secret_env: Annotated[
-        list[str] | None,
-        typer.Option("--secret-env", metavar="NAME=VARIABLE", help="A secret that an environment variable holds."),
-    ] = None,
-    secret_stdin: Annotated[
-        str | None, typer.Option("--secret-stdin", metavar="NAME", help="A secret to read from standard input.")
-    ] = None,
-    stream: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--stream",
-            metavar="TABLE:NAME=VALUE",
-            help="A setting of one source table (target, cursor or key); may be repeated.",
-        ),
-    ] = None,
+    settings: Settings = None,
+    secret_env: SecretEnv = None,
+    secret_stdin: SecretStdin = None,
+    stream: StreamSettings = None,
     as_json: AsJson = False,
 ) -> None:
     """Connect a source and test it.

@@ -37,8 +37,9 @@ class Teller:
         """Show a tool call; no secret in it."""
         shown = {name: "********" if name in _SECRETS else value for name, value in arguments.items()}
         sql = shown.pop("sql", None)
+        said = "" if sql else f"({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
         self._screen.line()
-        self._screen.line(f"  -> {tool}({', '.join(f'{name}={value!r}' for name, value in shown.items())})", "blue")
+        self._screen.line(f"  -> {tool}{said}", "blue")
         for text in str(sql or "").splitlines():
             self._screen.line(f"     {text}", "blue")
 
