@@ -1,7 +1,5 @@
 """The contract of a sink, as tests: subclass `SinkContract` and give it a `config` and a way to read back."""
 
-# ruff: noqa: S101 -- a contract is written in asserts, which pytest rewrites.
-
 from __future__ import annotations
 
 import json

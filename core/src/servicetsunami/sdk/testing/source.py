@@ -1,7 +1,5 @@
 """The contract of a connector, as tests: subclass `SourceContract` and give it a `config`."""
 
-# ruff: noqa: S101, S603 -- a contract is written in asserts; the subprocess is this very interpreter.
-
 from __future__ import annotations
 
 import json
