@@ -55,7 +55,7 @@ def test_the_demo_takes_another_postgres_and_drops_its_database(temporary: Path,
     assert postgres.password not in first.stdout + first.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_demo_leaves_nothing_behind(temporary: Path, number: signal.Signals) -> None:
     with subprocess.Popen(
         [*TSUNAMI, "demo"], env=_environment(temporary), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -59,12 +59,18 @@ def _home(*, keep: bool) -> Iterator[Path]:
 
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
-    """Let SIGTERM end the demo like Ctrl-C, so that it takes its PostgreSQL and its files with it."""
+    """Let SIGTERM, or the terminal's end, stop the demo like Ctrl-C: its PostgreSQL and its files go with it."""
+
+    def interrupt(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
     handlers: dict[int, Any] = {
         # asyncio turns SIGINT into a cancellation only where Python's own handler is in place.
         signal.SIGINT: signal.default_int_handler,
-        signal.SIGTERM: lambda _number, _frame: signal.raise_signal(signal.SIGINT),
+        signal.SIGTERM: interrupt,
     }
+    if sys.platform != "win32":
+        handlers[signal.SIGHUP] = interrupt
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
