@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from servicetsunami.runtime import (
     AddressPolicy,
     HostContext,
     LoadedSettings,
+    Presence,
     Redactor,
     Settings,
     active_sink,
@@ -42,13 +41,13 @@ class Caller:
 class App:
     """Everything an operation needs; opened once per process by `open_app`."""
 
-    def __init__(self, loaded: LoadedSettings, plugins: Plugins, records: Records, redactor: Redactor) -> None:
+    def __init__(self, loaded: LoadedSettings, plugins: Plugins, records: Records, presence: Presence) -> None:
         self.loaded = loaded
         self.settings: Settings = loaded.settings
         self.plugins = plugins
         self.records = records
-        self.redactor = redactor
-        self.owner = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
+        self.presence = presence
+        self.redactor = Redactor(live_secrets(self.settings))
         self.runs = RunKeeper(self)
 
     @property
@@ -117,13 +116,14 @@ async def open_app(loaded: LoadedSettings) -> AsyncIterator[App]:
     home = _ready(settings.home)
     master_key = settings.master_key.get_secret_value() if settings.master_key else None
     vault = open_vault(home, master_key=master_key, use_keyring=settings.use_keyring)
-    records = await open_records(settings.records_url or f"sqlite:///{home / 'records.db'}", vault)
-    app = App(loaded, plugins, records, Redactor(live_secrets(settings)))
-    try:
-        await records.create_tenant(settings.tenant)
-        yield app
-    finally:
-        await app.close()
+    with closing(Presence(home)) as presence:
+        records = await open_records(settings.records_url or f"sqlite:///{home / 'records.db'}", vault)
+        app = App(loaded, plugins, records, presence)
+        try:
+            await records.create_tenant(settings.tenant)
+            yield app
+        finally:
+            await app.close()
 
 
 def local_caller(app: App) -> Caller:

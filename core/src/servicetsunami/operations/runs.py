@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _HEARTBEAT_SECONDS = 1.0
+_MOST_OPEN = 1000
+_STOPPED = "The server stopped during this run. Nothing of it is visible; sync again to complete it."
+_CANCELLED = "The run was cancelled. Nothing of it is visible."
+_GONE = "The process of this run was ended before it. Nothing of it is visible; sync again to complete it."
 LEASE = timedelta(seconds=30)
-"""How long a table stays taken after its writer's last heartbeat."""
+"""How long a table stays taken after its writer's last heartbeat, where nobody can see that the writer is gone."""
 
 
 @dataclass
@@ -49,7 +53,7 @@ class RunKeeper:
 
     async def start(self, run: Run, job: SyncJob, connection: Connection, secrets: Mapping[str, str]) -> None:
         """Execute a run in the background; raises `TransientError` while another run writes the table."""
-        if not await self._app.records.lease(_lease_name(run), self._lease_owner(run), LEASE):
+        if not await self._take(run):
             problem = _busy(run)
             await self._finish(run, RunStatus.FAILED, problem=problem)
             raise problem
@@ -58,6 +62,14 @@ class RunKeeper:
         task = asyncio.create_task(self._execute(execution), name=run.id)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def interrupt_gone(self, tenant: str) -> None:
+        """Mark the runs of killed processes of this machine as interrupted, and free the tables they were writing."""
+        for status in (RunStatus.QUEUED, RunStatus.RUNNING):
+            for run in await self._app.records.runs(tenant, status=status, limit=_MOST_OPEN):
+                if run.owner is not None and self._app.presence.is_gone(run.owner):
+                    await self._app.records.release(_lease_name(run), _lease_owner(run))
+                    await self._finish(run, RunStatus.INTERRUPTED, message=_GONE)
 
     async def wait(self, run_id: str, seconds: float | None) -> None:
         """Wait until a run of this process has ended, or so long."""
@@ -89,14 +101,32 @@ class RunKeeper:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=20)
 
+    async def _take(self, run: Run) -> bool:
+        """Take the table, from a process that is gone too, which would keep it until its lease expires."""
+        records, name = self._app.records, _lease_name(run)
+        if await records.lease(name, _lease_owner(run), LEASE):
+            return True
+        await self.interrupt_gone(run.tenant)
+        return await records.lease(name, _lease_owner(run), LEASE)
+
     async def _execute(self, execution: _Execution) -> None:
+        run_id = execution.run.id
+        try:
+            await self._carry_out(execution)
+        except TsunamiError as error:
+            # Once the records can be written again, the run's row is marked as interrupted.
+            log.warning("the end of run %s could not be noted down: %s", run_id, error.code)
+        finally:
+            del self._executions[run_id]
+            execution.finished.set()
+
+    async def _carry_out(self, execution: _Execution) -> None:
         run = await self._app.records.change_run(
             execution.run.tenant,
             execution.run.id,
             status=RunStatus.RUNNING,
             started_at=datetime.now(UTC),
             heartbeat_at=datetime.now(UTC),
-            owner=self._app.owner,
         )
         beating = asyncio.create_task(self._beat(execution))
         try:
@@ -109,9 +139,7 @@ class RunKeeper:
             await self._fail(run, execution, plugin_crashed(error))
         finally:
             beating.cancel()
-            await self._app.records.release(_lease_name(run), self._lease_owner(run))
-            del self._executions[run.id]
-            execution.finished.set()
+            await self._app.records.release(_lease_name(run), _lease_owner(run))
 
     def _sync(self, execution: _Execution) -> SyncOutcome:
         from servicetsunami.sync.engine import Engine
@@ -130,13 +158,17 @@ class RunKeeper:
             sink.close()
 
     async def _beat(self, execution: _Execution) -> None:
-        records, run = self._app.records, execution.run
         while True:
             await asyncio.sleep(_HEARTBEAT_SECONDS)
-            held = await records.lease(_lease_name(run), self._lease_owner(run), LEASE)
-            seen = await records.change_run(run.tenant, run.id, heartbeat_at=datetime.now(UTC), **_counts(execution))
-            if seen.cancel_requested or not held:
-                execution.cancel.set()
+            with suppress(TransientError):  # the next beat may get through, well before the lease expires
+                await self._beat_once(execution)
+
+    async def _beat_once(self, execution: _Execution) -> None:
+        records, run = self._app.records, execution.run
+        held = await records.lease(_lease_name(run), _lease_owner(run), LEASE)
+        seen = await records.change_run(run.tenant, run.id, heartbeat_at=datetime.now(UTC), **_counts(execution))
+        if seen.cancel_requested or not held:
+            execution.cancel.set()
 
     async def _succeed(self, run: Run, execution: _Execution, outcome: SyncOutcome) -> None:
         records, job = self._app.records, execution.job
@@ -150,10 +182,9 @@ class RunKeeper:
     async def _fail(self, run: Run, execution: _Execution, error: TsunamiError) -> None:
         counts = {**_counts(execution), "rows_written": 0}
         if execution.parked:
-            message = "The server stopped during this run. Nothing of it is visible; sync again to complete it."
-            await self._finish(run, RunStatus.INTERRUPTED, message=message, **counts)
+            await self._finish(run, RunStatus.INTERRUPTED, message=_STOPPED, **counts)
         elif isinstance(error, Cancelled):
-            await self._finish(run, RunStatus.CANCELLED, message=error.message, **counts)
+            await self._finish(run, RunStatus.CANCELLED, message=_CANCELLED, **counts)
         else:
             await self._finish(run, RunStatus.FAILED, problem=error, **counts)
 
@@ -165,8 +196,9 @@ class RunKeeper:
         changes = {"message": "", **changes}
         await self._app.records.change_run(run.tenant, run.id, status=status, finished_at=datetime.now(UTC), **changes)
 
-    def _lease_owner(self, run: Run) -> str:
-        return f"{self._app.owner}/{run.id}"
+
+def _lease_owner(run: Run) -> str:
+    return f"{run.owner}/{run.id}"
 
 
 def _lease_name(run: Run) -> str:

@@ -50,7 +50,13 @@ async def sync_to_bronze(
         caller.tenant, connection.id, stream.id, wanted_tables(stream, connection.name, target)
     )
     run = await app.records.create_run(
-        caller.tenant, "sync", connection_id=connection.id, stream=stream.id, table=str(dataset.table), mode=mode
+        caller.tenant,
+        "sync",
+        connection_id=connection.id,
+        stream=stream.id,
+        table=str(dataset.table),
+        mode=mode,
+        owner=app.presence.owner,
     )
     job = SyncJob(run.id, f"{connection.id}/{stream.id}", stream, dataset.table, mode, evolve=app.settings.evolve)
     secrets = await app.records.reveal_secrets(caller.tenant, connection.id)
@@ -73,7 +79,7 @@ async def cancel_run(app: App, caller: Caller, run_id: str) -> RunView:
 
 async def list_runs(app: App, caller: Caller, *, limit: int = 20) -> RunList:
     """List runs, newest first; those whose process is gone are marked as interrupted."""
-    await app.records.interrupt_stale_runs(LEASE + timedelta(seconds=5))
+    await _interrupt_lost(app, caller.tenant)
     catalog = f"tenant_{caller.tenant}"
     runs = await app.records.runs(caller.tenant, limit=limit)
     return RunList(runs=tuple(run_view(run, catalog) for run in runs))
@@ -98,8 +104,14 @@ async def _pause(app: App, run: Run, seconds: float) -> None:
     if app.runs.is_here(run.id):
         await app.runs.wait(run.id, seconds)
         return
-    await app.records.interrupt_stale_runs(LEASE + timedelta(seconds=5))
+    await _interrupt_lost(app, run.tenant)
     await asyncio.sleep(seconds)
+
+
+async def _interrupt_lost(app: App, tenant: str) -> None:
+    """Mark runs as interrupted whose process is gone, or was not heard of for long enough to be believed gone."""
+    await app.runs.interrupt_gone(tenant)
+    await app.records.interrupt_stale_runs(LEASE + timedelta(seconds=5))
 
 
 def _mode(stream: Stream, wish: str | None) -> SyncMode:

@@ -6,6 +6,7 @@ from servicetsunami.runtime.dialling import dial
 from servicetsunami.runtime.files import open_in_root
 from servicetsunami.runtime.loading import LoadedSettings, load_settings
 from servicetsunami.runtime.logs import configure_logging
+from servicetsunami.runtime.presence import Presence
 from servicetsunami.runtime.redaction import Redactor
 from servicetsunami.runtime.serving import active_sink, refuse_unserved
 from servicetsunami.runtime.settings import Settings, live_secrets, variable_of
@@ -14,6 +15,7 @@ __all__ = [
     "AddressPolicy",
     "HostContext",
     "LoadedSettings",
+    "Presence",
     "Redactor",
     "Settings",
     "active_sink",
