@@ -66,7 +66,7 @@ def interrupted(why: str | None) -> TransientError:
         "the connection to PostgreSQL broke before all rows had come, so this read is not complete",
         code="source_interrupted",
         why=why,
-        fix="try again; the read goes on from what was stored",
+        fix="try again; if it breaks again, see the network in between and the log of the server",
     )
 
 
