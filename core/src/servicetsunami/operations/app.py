@@ -103,7 +103,16 @@ class App:
 
 
 def _ready(home: Path) -> Path:
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ConfigError(
+            f"the folder {home} cannot be made, so nothing can be kept",
+            code="home_unavailable",
+            why=error.strerror,
+            field="home",
+            fix="set TSUNAMI_HOME to a folder that you may write",
+        ) from error
     return home
 
 

@@ -88,7 +88,7 @@ def find_stream(streams: list[Stream], table_name: str) -> Stream:
         f"the source has no table '{table_name}' that these credentials may read",
         code="table_not_found",
         field="table_name",
-        fix="list_source_tables shows what there is; a missing table may lack the SELECT right",
+        fix="look at the list of the source's tables; one that is missing there may lack the SELECT right",
         did_you_mean=nearest(table_name, ids) or nearest(table_name, [stream.name for stream in streams]),
     )
 

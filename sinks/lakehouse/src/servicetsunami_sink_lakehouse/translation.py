@@ -15,6 +15,7 @@ from sqlglot.optimizer.qualify import qualify
 from sqlglot.schema import MappingSchema
 
 from servicetsunami.sdk import ConfigError, TableName, nearest
+from servicetsunami.sdk.sql import quote_identifier
 from servicetsunami.sdk.sql.databricks_dialect import GuardedDatabricks
 from servicetsunami_sink_lakehouse.columns import Column
 from servicetsunami_sink_lakehouse.delta_types import to_databricks
@@ -88,7 +89,7 @@ def _typed(tree: exp.Expr, catalog: str, tables: Tables) -> exp.Expr:
 def _mapping(catalog: str, tables: Tables) -> dict[str, object]:
     layers: dict[str, dict[str, dict[str, str]]] = {}
     for table, columns in tables.items():
-        kinds = {f"`{column.name.replace('`', '``')}`": to_databricks(column.type) for column in columns}
+        kinds = {quote_identifier(column.name, "databricks"): to_databricks(column.type) for column in columns}
         layers.setdefault(table.layer, {})[table.name] = kinds
     return {catalog: layers} if layers else {}
 
