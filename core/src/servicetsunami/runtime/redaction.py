@@ -16,15 +16,15 @@ MASK = "***"
 
 _SHORTEST_VALUE = 4  # masking shorter ones would tear ordinary words apart
 _SHORTEST_FRAGMENT = 8
-_SECRET_NAME = r"(?:[a-z_]*(?:password|passwd|passphrase|secret|token|api_?key)|pwd)"
-_SECRET_KEY = re.compile(_SECRET_NAME, re.IGNORECASE)
+_SENSITIVE = r"(?:[a-z_]*(?:password|passwd|passphrase|secret|token|api_?key)|pwd)"
+_SENSITIVE_KEY = re.compile(_SENSITIVE, re.IGNORECASE)
 _PATTERNS = (
     (re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?(?:-----END \1-----|\Z)", re.DOTALL), MASK),
     (re.compile(r"(?<=://)([^\s:/?#@\"']*):[^\s\"']*@"), rf"\1:{MASK}@"),
     (re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE), rf"\1 {MASK}"),
     (
         re.compile(
-            rf"""\b({_SECRET_NAME}["']?\s*[=:]\s*)"""
+            rf"""\b({_SENSITIVE}["']?\s*[=:]\s*)"""
             r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s,;&"')}\]]+)""",
             re.IGNORECASE,
         ),
@@ -89,7 +89,7 @@ class Redactor(logging.Filter):
 
     def _entry(self, key: str, value: Any) -> Any:
         # An entry is judged with its key: {"password": "x"} tells as much as password=x.
-        return MASK if isinstance(value, str) and _SECRET_KEY.fullmatch(key) else self.value(value)
+        return MASK if isinstance(value, str) and _SENSITIVE_KEY.fullmatch(key) else self.value(value)
 
 
 def _forms(value: str) -> Iterator[str]:
