@@ -225,7 +225,9 @@ def test_an_entry_of_the_allow_list_that_is_no_distribution_is_refused(site: Pat
     assert refused.value.code == "bad_allow_entry"
 
 
-def test_a_missing_connector_is_told_with_near_names_and_a_command(site: Path, install: Install) -> None:
+def test_a_misspelt_connector_is_told_with_near_names_and_never_a_command_to_install_it(
+    site: Path, install: Install
+) -> None:
     install("one", good("postgres"))
 
     with pytest.raises(NotFound) as missing:
@@ -233,7 +235,7 @@ def test_a_missing_connector_is_told_with_near_names_and_a_command(site: Path, i
 
     assert missing.value.code == "connector_not_found"
     assert missing.value.did_you_mean == ("postgres",)
-    assert missing.value.fix == "pip install servicetsunami-postgress"
+    assert missing.value.fix == "use postgres; tsunami plugins shows all that is installed"
 
 
 def test_a_connector_that_is_installed_but_broken_is_told_with_its_reason(site: Path, install: Install) -> None:

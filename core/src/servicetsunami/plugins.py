@@ -97,13 +97,14 @@ class Plugins:
         if name in known:
             return known[name]
         refused = next((failure for failure in self.failures if failure.entry_point == name), None)
+        near = nearest(name, known)
         raise NotFound(
             f"there is no usable {kind} called '{name}'; installed: {', '.join(sorted(known)) or 'none'}",
             code=f"{kind}_not_found",
             field=kind,
             why=refused.reason if refused else None,
-            fix=refused.fix if refused else _how_to_get(kind, name),
-            did_you_mean=nearest(name, known),
+            fix=refused.fix if refused else _how_to_get(kind, name, near),
+            did_you_mean=near,
         )
 
 
@@ -340,7 +341,10 @@ def _rival(plugin: FoundPlugin, found: Sequence[FoundPlugin]) -> PluginFailure:
     )
 
 
-def _how_to_get(kind: Kind, name: str) -> str:
+def _how_to_get(kind: Kind, name: str, near: Sequence[str]) -> str:
+    if near:
+        # A command to install a misspelt name would fetch whatever a stranger published under it.
+        return f"use {' or '.join(near)}; tsunami plugins shows all that is installed"
     if not _NAME.fullmatch(name):
         return "run tsunami plugins to see what is installed"
     package = f"servicetsunami-{'sink-' if kind == 'sink' else ''}{name.replace('_', '-')}"
