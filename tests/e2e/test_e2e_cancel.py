@@ -126,7 +126,9 @@ def test_ctrl_c_ends_a_sync_with_its_code_and_the_next_one_is_exact(lake: Lake, 
     assert errors.splitlines()[-1] == "interrupted"
     assert "Traceback" not in errors
     assert (run.status, run.rows) == ("interrupted", 0)
-    assert run.message == "The server stopped during this run. Nothing of it is visible; sync again to complete it."
+    assert run.message == (
+        "This run was stopped together with its process. Nothing of it is visible; sync again to complete it."
+    )
     assert at_first == [(100, 100)]
     assert (again.status, again.rows) == ("succeeded", 60_000)
     assert lake.rows(COUNT) == [(60_000, 60_000)]

@@ -162,7 +162,7 @@ def test_a_wrong_table_is_told_with_near_names_and_makes_no_run(lake: Lake) -> N
     assert problem == Problem(
         code="table_not_found",
         message="the source has no table 'bigg' that these credentials may read",
-        fix="list_source_tables shows what there is; a missing table may lack the SELECT right",
+        fix="look at the list of the source's tables; one that is missing there may lack the SELECT right",
         field="table_name",
         did_you_mean=("big",),
     )
@@ -328,4 +328,4 @@ def test_an_unknown_connector_is_refused_with_near_names(lake: Lake) -> None:
         )
 
     assert (raised.value.code, raised.value.did_you_mean) == ("connector_not_found", ("postgres",))
-    assert raised.value.fix
+    assert raised.value.fix == "use postgres; tsunami plugins shows all that is installed"

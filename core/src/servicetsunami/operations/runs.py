@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 _HEARTBEAT_SECONDS = 1.0
 _MOST_OPEN = 1000
-_STOPPED = "The server stopped during this run. Nothing of it is visible; sync again to complete it."
+_STOPPED = "This run was stopped together with its process. Nothing of it is visible; sync again to complete it."
 _CANCELLED = "The run was cancelled. Nothing of it is visible."
 _GONE = "The process of this run was ended before it. Nothing of it is visible; sync again to complete it."
 LEASE = timedelta(seconds=30)
