@@ -329,3 +329,22 @@ def test_an_unknown_connector_is_refused_with_near_names(lake: Lake) -> None:
 
     assert (raised.value.code, raised.value.did_you_mean) == ("connector_not_found", ("postgres",))
     assert raised.value.fix == "use postgres; tsunami plugins shows all that is installed"
+
+
+def test_a_column_that_changed_its_type_is_told_by_name_with_both_types(lake: Lake) -> None:
+    lake.database.run(BIG, "alter table big add primary key (id)")
+    connection = lake.connect(streams={"big": {"cursor": "id"}})
+    lake.sync(connection, "big")
+    lake.database.run("alter table big alter column filler type bigint using id")
+
+    problem = failed(lake.sync(connection, "big"))
+
+    assert problem == Problem(
+        code="schema_conflict",
+        message="column 'filler' is STRING in the table, but the source now sends BIGINT",
+        fix="run a full refresh, which gives the table the new type",
+        field="filler",
+    )
+    assert lake.rows(COUNT) == [(100, 100)]
+    assert lake.sync(connection, "big", "full").status == "succeeded"
+    assert lake.rows("select max(filler) from bronze.big") == [(100,)]
