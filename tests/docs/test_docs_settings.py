@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from servicetsunami.runtime import Settings, variable_of
+from servicetsunami.runtime.layers import READ_ELSEWHERE
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,5 +28,5 @@ def test_the_example_environment_names_every_variable_and_sets_none() -> None:
 
     named = [line.removeprefix("# ").partition("=")[0] for line in lines if "=" in line and line.startswith("# ")]
 
-    assert named == [variable_of(name) for name in Settings.model_fields]
+    assert named == [*(variable_of(name) for name in Settings.model_fields), *READ_ELSEWHERE]
     assert [line for line in lines if line and not line.startswith("#")] == []

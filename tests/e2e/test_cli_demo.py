@@ -44,7 +44,7 @@ def test_the_demo_answers_and_leaves_nothing_behind(temporary: Path) -> None:
 
 def test_the_demo_takes_another_postgres_and_drops_its_database(temporary: Path, postgres: ThrowawayServer) -> None:
     url = f"postgresql://{postgres.user}:{postgres.password}@{postgres.host}:{postgres.port}/{postgres.database}"
-    environment = _environment(temporary, DEMO_POSTGRES_URL=url)
+    environment = _environment(temporary, TSUNAMI_DEMO_POSTGRES_URL=url)
 
     first, second = (
         subprocess.run([*TSUNAMI, "demo"], env=environment, capture_output=True, text=True, check=False)

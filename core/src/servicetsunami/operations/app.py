@@ -94,7 +94,8 @@ class App:
 
     def _context(self, tenant: str, plugin: str, cancel: threading.Event) -> HostContext:
         policy = AddressPolicy(self.settings.allow_private_addresses, self.settings.allowed_networks)
-        return HostContext(tenant, plugin, self.settings.home / "data" / plugin, policy, cancel, self.redactor)
+        folder = self.settings.home / "data" / tenant / plugin
+        return HostContext(tenant, plugin, folder, policy, cancel, self.redactor)
 
     async def close(self) -> None:
         """Park the runs and release the records."""

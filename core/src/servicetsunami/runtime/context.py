@@ -45,7 +45,7 @@ class HostContext:
 
     @property
     def data_dir(self) -> Path:
-        """Folder of this plugin; made when first asked for, and only the host's user may enter it."""
+        """Folder of this tenant and this plugin; made when first asked for, and only the host's user may enter it."""
         self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         return self._data_dir
 

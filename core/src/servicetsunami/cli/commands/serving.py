@@ -33,7 +33,7 @@ def demo(
         str | None,
         typer.Option(
             metavar="URL",
-            envvar="DEMO_POSTGRES_URL",
+            envvar="TSUNAMI_DEMO_POSTGRES_URL",
             help="Use this PostgreSQL, in a database of its own, instead of starting one.",
         ),
     ] = None,
