@@ -27,9 +27,12 @@ _READERS: dict[str, Callable[[str], Any]] = {
 }
 
 
-def highest(batch: pa.RecordBatch, column: str) -> Any:
-    """Return the greatest non-null value of `column`, None if there is none."""
-    return pc.max(batch.column(column)).as_py()
+def highest(batch: pa.RecordBatch, column: str, latest: datetime | None = None) -> Any:
+    """Return the greatest value of `column` that can mark how far a sync came, None if there is none.
+
+    Nulls, NaN and infinities cannot, nor moments after `latest`: every change made until then would count as synced.
+    """
+    return pc.max(_usable(batch.column(column), latest)).as_py()
 
 
 def later(left: Any, right: Any) -> Any:
@@ -49,6 +52,20 @@ def decode(mark: Json, column: str) -> Any:
     if mark.get("column") != column:
         return None
     return _READERS[mark["kind"]](mark["value"])
+
+
+def _usable(values: pa.Array, latest: datetime | None) -> pa.Array:
+    if pa.types.is_floating(values.type):
+        return values.filter(pc.is_finite(values))
+    if latest is None or not (pa.types.is_timestamp(values.type) or pa.types.is_date(values.type)):
+        return values
+    return values.filter(pc.less_equal(values, _limit(values.type, latest.astimezone(UTC).replace(microsecond=0))))
+
+
+def _limit(kind: pa.DataType, latest: datetime) -> pa.Scalar:
+    if pa.types.is_date(kind):
+        return pa.scalar(latest.date(), kind)
+    return pa.scalar(latest if kind.tz else latest.replace(tzinfo=None), kind)
 
 
 def _kind(value: Any) -> str:

@@ -84,6 +84,7 @@ class Engine:
         raise AssertionError("the last generation returns or raises")
 
     def _load_generation(self, generation: str, before: Commit) -> SyncOutcome:
+        self._progress.restart()
         try:
             with self._planned_splits() as splits:
                 writers = [self._writer(self._generation_part(generation, split)) for split in splits]
@@ -160,5 +161,6 @@ class Engine:
 
 _NO_KEY = (
     "The stream has no key, so rows are appended: a row changed at the source comes again as a new row, and rows at "
-    "the boundary of two syncs may come twice. Name a key in the connection's stream settings to merge instead."
+    "the boundary of two syncs may come twice; one without a cursor value comes with a full sync only. Name a key in "
+    "the connection's stream settings to merge instead."
 )

@@ -50,6 +50,11 @@ class Progress:
             self.rows_rescued += rescued
             self.bytes_read += size_bytes
 
+    def restart(self) -> None:
+        """Count from nothing: what was read so far is thrown away."""
+        with self._lock:
+            self.rows_read = self.rows_written = self.rows_rescued = self.bytes_read = 0
+
     def take_back(self, *, rows: int, rescued: int, size_bytes: int) -> None:
         """Forget rows of an attempt that is thrown away."""
         self.add(rows=-rows, rescued=-rescued, size_bytes=-size_bytes)

@@ -24,6 +24,7 @@ class Lineage:
     """Adds the columns of one run to its batches."""
 
     def __init__(self, run_id: str, synced_at: datetime) -> None:
+        self.synced_at = synced_at
         self._values = (pa.scalar(synced_at, _FIELDS[0].type), pa.scalar(run_id, pa.string()))
 
     @staticmethod

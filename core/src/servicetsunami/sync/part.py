@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ from servicetsunami.sync import cursor
 from servicetsunami.sync.job import Progress
 from servicetsunami.sync.lineage import Lineage, count_rescued
 
+_FUTURE = timedelta(days=1)
 COMMIT_ROWS = 500_000
 """A checkpoint is committed once so many rows wait for it: each commit costs a file and some milliseconds."""
 
@@ -45,7 +47,9 @@ class PartWriter:
         self._committed = sink.committed(part.load)
         self._transaction: Transaction | None = None
         self._pending = _Counts()
-        self._source_state: Json = self._committed.state.get("source", {})
+        self._source_state = self._resumed_state()
+        # Without a key rows after the mark would be appended at every sync, so there any moment can mark.
+        self._latest = lineage.synced_at + _FUTURE if part.read.stream.key else None
         self.schema = part.load.schema
         self.mark: Any = self._committed_mark()
 
@@ -55,14 +59,14 @@ class PartWriter:
         pending = self._pending
         self._progress.take_back(rows=pending.rows, rescued=pending.rescued, size_bytes=pending.size_bytes)
         self._pending = _Counts()
-        self._source_state = self._committed.state.get("source", {})
+        self._source_state = self._resumed_state()
         self.mark = self._committed_mark()
         return replace(self._part.read, state=self._source_state)
 
     def stage(self, batch: pa.RecordBatch) -> None:
         """Take a batch in."""
         if self._cursor and batch.num_rows:
-            self.mark = cursor.later(self.mark, cursor.highest(batch, self._cursor))
+            self.mark = cursor.later(self.mark, cursor.highest(batch, self._cursor, self._latest))
         rows = self._lineage.add(batch)
         self._open(rows.schema).stage(rows)
         self._count(rows)
@@ -75,7 +79,8 @@ class PartWriter:
 
     def finish(self, state: Json) -> None:
         """Commit the last rows together with `state`."""
-        self._commit({"source": self._source_state, **self._mark_state(), **state})
+        source = {"source": self._source_state} if self._part.commits_at_checkpoints else {}
+        self._commit({**source, **self._mark_state(), **state})
 
     def abort(self) -> None:
         """Throw away what was staged and not committed."""
@@ -91,6 +96,11 @@ class PartWriter:
     @property
     def _cursor(self) -> str | None:
         return self._part.read.stream.cursor
+
+    def _resumed_state(self) -> Json:
+        # A read that is committed as a whole begins anew: the state at the end of the last one would skip new rows.
+        state: Json = self._committed.state.get("source", {}) if self._part.commits_at_checkpoints else {}
+        return state
 
     def _committed_mark(self) -> Any:
         if self._cursor is None:
