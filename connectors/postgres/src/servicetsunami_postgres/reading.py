@@ -84,7 +84,7 @@ def _since(table: Table, read: Read) -> list[str]:
     name = quote_identifier(column.name, "postgres")
     reached = f"{name} >= {quote_literal(_text(read.since))}::{column.source_type}"
     # A row whose cursor is null cannot be ordered: with a key it is read each time, and merged.
-    return [f"({reached} OR {name} IS NULL)" if table.key and not column.required else reached]
+    return [f"({reached} OR {name} IS NULL)" if (read.stream.key or table.key) and not column.required else reached]
 
 
 def _pages(params: dict[str, Any]) -> list[str]:
