@@ -42,7 +42,7 @@ def answer(reader: pa.RecordBatchReader, limit: int | None, began: float) -> Que
     most_rows = row_limit(limit)
     budget = DEFAULT_CHARACTERS if limit is None else MOST_CHARACTERS
     rows: list[tuple[Cell, ...]] = []
-    truncated = False
+    truncated = b"truncated" in (reader.schema.metadata or {})
     for row in _rows(reader):
         budget -= _size(row)
         if len(rows) == most_rows or budget < 0:
@@ -50,7 +50,7 @@ def answer(reader: pa.RecordBatchReader, limit: int | None, began: float) -> Que
             break
         rows.append(row)
     columns = tuple(ResultColumn(name=field.name, type=type_name(field.type)) for field in reader.schema)
-    single = rows[0][0] if len(rows) == 1 and len(columns) == 1 else None
+    single = rows[0][0] if len(rows) == 1 and len(columns) == 1 and not truncated else None
     return QueryResult(
         columns=columns,
         rows=tuple(rows),

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 _HEARTBEAT_SECONDS = 1.0
 _MOST_OPEN = 1000
+_MOST_AT_ONCE = 8
 _STOPPED = "This run was stopped together with its process. Nothing of it is visible; sync again to complete it."
 _CANCELLED = "The run was cancelled. Nothing of it is visible."
 _GONE = "The process of this run was ended before it. Nothing of it is visible; sync again to complete it."
@@ -50,6 +52,8 @@ class RunKeeper:
         self._app = app
         self._executions: dict[str, _Execution] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        # Threads of their own: syncs take long, and the loop's few threads answer everything else.
+        self._threads = ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="sync")
 
     async def start(self, run: Run, job: SyncJob, connection: Connection, secrets: Mapping[str, str]) -> None:
         """Execute a run in the background; raises `TransientError` while another run writes the table."""
@@ -100,6 +104,7 @@ class RunKeeper:
             execution.cancel.set()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=20)
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _take(self, run: Run) -> bool:
         """Take the table, from a process that is gone too, which would keep it until its lease expires."""
@@ -130,7 +135,7 @@ class RunKeeper:
         )
         beating = asyncio.create_task(self._beat(execution))
         try:
-            outcome = await asyncio.to_thread(self._sync, execution)
+            outcome = await asyncio.get_running_loop().run_in_executor(self._threads, self._sync, execution)
             await self._succeed(run, execution, outcome)
         except TsunamiError as error:
             await self._fail(run, execution, error)
@@ -160,14 +165,14 @@ class RunKeeper:
     async def _beat(self, execution: _Execution) -> None:
         while True:
             await asyncio.sleep(_HEARTBEAT_SECONDS)
-            with suppress(TransientError):  # the next beat may get through, well before the lease expires
+            with suppress(TsunamiError):  # the next beat may get through, well before the lease expires
                 await self._beat_once(execution)
 
     async def _beat_once(self, execution: _Execution) -> None:
         records, run = self._app.records, execution.run
         held = await records.lease(_lease_name(run), _lease_owner(run), LEASE)
         seen = await records.change_run(run.tenant, run.id, heartbeat_at=datetime.now(UTC), **_counts(execution))
-        if seen.cancel_requested or not held:
+        if seen.cancel_requested or seen.status.is_final or not held:
             execution.cancel.set()
 
     async def _succeed(self, run: Run, execution: _Execution, outcome: SyncOutcome) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from servicetsunami.operations.opened import with_source
 from servicetsunami.operations.runs import LEASE
 from servicetsunami.operations.sources import configured, find_stream
 from servicetsunami.operations.views import run_view
-from servicetsunami.records import Run
+from servicetsunami.records import Connection, Dataset, Run
 from servicetsunami.sdk import ConfigError, Stream, nearest
 from servicetsunami.sync import SyncJob, SyncMode
 from servicetsunami.sync.naming import wanted_tables
@@ -49,8 +49,17 @@ async def sync_to_bronze(
     dataset = await app.records.claim_table(
         caller.tenant, connection.id, stream.id, wanted_tables(stream, connection.name, target)
     )
+    secrets = await app.records.reveal_secrets(caller.tenant, connection.id)
+    # A caller who gives up between the run's row and its start would leave a run that nobody executes.
+    run = await asyncio.shield(_begin(app, connection, secrets, stream, dataset, mode))
+    return await _watch(app, caller, run.id, wait_seconds, on_progress)
+
+
+async def _begin(
+    app: App, connection: Connection, secrets: Mapping[str, str], stream: Stream, dataset: Dataset, mode: SyncMode
+) -> Run:
     run = await app.records.create_run(
-        caller.tenant,
+        connection.tenant,
         "sync",
         connection_id=connection.id,
         stream=stream.id,
@@ -59,9 +68,8 @@ async def sync_to_bronze(
         owner=app.presence.owner,
     )
     job = SyncJob(run.id, f"{connection.id}/{stream.id}", stream, dataset.table, mode, evolve=app.settings.evolve)
-    secrets = await app.records.reveal_secrets(caller.tenant, connection.id)
     await app.runs.start(run, job, connection, secrets)
-    return await _watch(app, caller, run.id, wait_seconds, on_progress)
+    return run
 
 
 async def get_run(app: App, caller: Caller, run_id: str, *, wait_seconds: float = 0) -> RunView:
