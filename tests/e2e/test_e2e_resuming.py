@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -113,8 +114,7 @@ def test_checkpoints_of_one_incremental_sync_hide_no_row_from_the_next(sink: Lak
     batches = [[1], [5, 6, 7], [7, 8]]
 
     for number, ids in enumerate(batches):
-        source = Pages(ctx, ids)
-        Engine(_job(f"run_{number}"), lambda source=source: source, sink, Progress(), threading.Event()).run()
+        Engine(_job(f"run_{number}"), partial(Pages, ctx, ids), sink, Progress(), threading.Event()).run()
 
     assert _table_rows(sink) == 5
 
