@@ -40,7 +40,7 @@ def database(postgres: ThrowawayServer, request: pytest.FixtureRequest) -> Itera
     admin = Database(postgres, postgres.database)
     admin.run(f"create database {name}")
     yield Database(postgres, name)
-    admin.run(f"drop database {name} with (force)")
+    admin.run(f"drop database {name} with (force)", f"drop database if exists {name}_other with (force)")
 
 
 class Database:
@@ -49,6 +49,11 @@ class Database:
     def __init__(self, server: ThrowawayServer, name: str) -> None:
         self.server = server
         self.name = name
+
+    def sibling(self) -> Database:
+        """Create a second database of the test, and return it."""
+        self.run(f"create database {self.name}_other")
+        return Database(self.server, f"{self.name}_other")
 
     def run(self, *statements: str) -> None:
         """Execute statements, one by one."""

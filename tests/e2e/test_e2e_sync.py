@@ -270,3 +270,32 @@ def test_tables_and_runs_are_listed(lake: Lake) -> None:
 
     assert [table.table for table in tables.tables] == ["tenant_default.bronze.customers"]
     assert [view.run_id for view in runs.runs] == [run.run_id]
+
+
+def test_a_connection_led_to_another_database_begins_anew_and_back_again(lake: Lake) -> None:
+    lake.database.run(
+        "create table t (id int primary key, updated_at timestamptz not null)",
+        "insert into t values (1, '2026-05-01Z')",
+    )
+    other = lake.database.sibling()
+    other.run(
+        "create table t (id int primary key, updated_at timestamptz not null)",
+        "insert into t values (7, '2026-04-01Z'), (8, '2026-06-01Z')",
+    )
+    sync(lake, lake.connect(), "t")
+
+    sync(lake, lake.connect(database=other.name), "t")
+    there = rows(lake, "select id from bronze.t order by id")
+    sync(lake, lake.connect(), "t")
+
+    assert there == [(7,), (8,)]
+    assert rows(lake, "select id from bronze.t order by id") == [(1,)]
+
+
+def test_a_connection_with_another_password_or_protection_goes_on_where_it_was(lake: Lake) -> None:
+    lake.database.run(*CUSTOMERS)
+    sync(lake, lake.connect(), "customers")
+
+    run = sync(lake, lake.connect(sslmode="disable"), "customers")
+
+    assert run.rows == 1  # the one at the inclusive boundary

@@ -14,6 +14,8 @@ SslMode: TypeAlias = Literal["disable", "prefer", "require", "verify-ca", "verif
 class PostgresConfig(Config):
     """Where the database is, who reads it, and how the connection is protected."""
 
+    identity = ("host", "port", "database")
+
     host: str = Field(
         description="Name or address of the server, without scheme or port; or the folder of its Unix socket.",
         min_length=1,

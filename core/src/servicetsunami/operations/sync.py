@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from servicetsunami.operations.identity import source_identity
 from servicetsunami.operations.models import RunList, RunView
 from servicetsunami.operations.opened import with_source
 from servicetsunami.operations.runs import LEASE
@@ -67,7 +68,16 @@ async def _begin(
         mode=mode,
         owner=app.presence.owner,
     )
-    job = SyncJob(run.id, f"{connection.id}/{stream.id}", stream, dataset.table, mode, evolve=app.settings.evolve)
+    identity = source_identity(app.plugins.connector(connection.connector), connection.settings)
+    job = SyncJob(
+        run.id,
+        f"{connection.id}/{stream.id}",
+        stream,
+        dataset.table,
+        mode,
+        identity=identity,
+        evolve=app.settings.evolve,
+    )
     await app.runs.start(run, job, connection, secrets)
     return run
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 from pydantic import BaseModel, ConfigDict, SecretBytes, SecretStr
 
@@ -15,6 +15,9 @@ class Config(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    identity: ClassVar[tuple[str, ...]] = ()
+    """Fields that say which source this is; () for all that are not secret. If one changes, a sync begins anew."""
 
 
 def secret_fields(config_type: type[BaseModel]) -> tuple[str, ...]:

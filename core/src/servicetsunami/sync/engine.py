@@ -71,7 +71,9 @@ class Engine:
 
     def _since(self, before: Commit) -> Any:
         column = self._job.stream.cursor
-        return cursor.decode(before.state.get("cursor", {}), column) if column else None
+        if column is None or before.state.get("identity", "") != self._job.identity:
+            return None
+        return cursor.decode(before.state.get("cursor", {}), column)
 
     def _full(self, before: Commit) -> SyncOutcome:
         for attempt in range(1, _GENERATIONS + 1):
@@ -108,7 +110,7 @@ class Engine:
         mode: WriteMode = "merge" if self._job.stream.key else "append"
         load = replace(self._load(), mode=mode)
         writer = self._writer(Part(load, Read(self._job.stream, since=since), commits_at_checkpoints=False))
-        Loader(self._job, self._open_source, self._cancel).load([writer], {"run": self._job.run_id})
+        Loader(self._job, self._open_source, self._cancel).load([writer], self._run_state())
         mark = cursor.later(since, writer.mark)
         notes = () if self._job.stream.key else (_NO_KEY,)
         return self._outcome(max(writer.seq, before.seq), self._state(mark), notes)
@@ -149,10 +151,13 @@ class Engine:
 
     def _state(self, mark: Any) -> Json:
         column = self._job.stream.cursor
-        state: Json = {"run": self._job.run_id}
+        state = self._run_state()
         if column and mark is not None:
             state["cursor"] = cursor.encode(column, mark)
         return state
+
+    def _run_state(self) -> Json:
+        return {"run": self._job.run_id, "identity": self._job.identity}
 
     def _outcome(self, seq: int, state: Json, notes: tuple[str, ...] = ()) -> SyncOutcome:
         progress = self._progress

@@ -22,6 +22,8 @@ class SyncJob:
     table: TableName
     mode: SyncMode
     _: KW_ONLY
+    identity: str = ""
+    """Which source this is; rows of another one say nothing of how far this one was read."""
     evolve: Evolve = "add"
     parallel: int = 2
     """How many splits are read at once."""

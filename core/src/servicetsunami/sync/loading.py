@@ -15,6 +15,8 @@ from servicetsunami.sync.reading import Ended, Failed, Message, OpenSource, Outb
 
 _POLL_SECONDS = 0.2
 _BATCHES_IN_FLIGHT = 2
+_LONGEST_WAIT_SECONDS = 60.0
+"""However long a source asks to wait: the table stays taken and the source's snapshot open meanwhile."""
 
 
 class Loader:
@@ -72,7 +74,7 @@ class Loader:
         if not error.retryable or attempt >= self._job.attempts:
             raise error
         wait = error.retry_after_seconds or self._job.backoff_seconds * 2 ** (attempt - 1)
-        if self._cancel.wait(wait):
+        if self._cancel.wait(min(wait, _LONGEST_WAIT_SECONDS)):
             raise Cancelled("the sync was cancelled while it waited to try again; nothing of it is visible")
         self._start(part)
 
