@@ -28,6 +28,12 @@ T = TypeVar("T")
 OpenApp = Callable[[], Any]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """Let children hear an interrupt: a run in the background begins with it ignored, and they would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[ThrowawayServer]:
     with throwaway_postgres() as server:
