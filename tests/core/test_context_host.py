@@ -43,7 +43,11 @@ def test_sleep_ends_at_once_when_the_work_is_cancelled(tmp_path: Path) -> None:
 
 
 def test_sleep_returns_where_nobody_cancels(tmp_path: Path) -> None:
-    _context(tmp_path).sleep(0)
+    context = _context(tmp_path)
+
+    context.sleep(0)
+
+    assert not context.cancelled()
 
 
 def test_dial_follows_the_policy(tmp_path: Path) -> None:

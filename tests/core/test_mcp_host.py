@@ -291,6 +291,8 @@ async def test_a_call_that_the_client_gives_up_is_cancelled(era: str) -> None:
         with anyio.CancelScope(shield=True), anyio.fail_after(5):
             await ended.wait()
 
+    assert ended.is_set()
+
 
 def test_only_the_host_and_the_transport_know_the_sdk() -> None:
     package = Path(host_module.__file__).parent
