@@ -64,17 +64,24 @@ class App:
     def open_source(self, connection: Connection, secrets: Mapping[str, str], cancel: threading.Event) -> Source[Any]:
         """Make a source instance of a connection; the caller closes it."""
         cls = self.plugins.connector(connection.connector)
-        return self.new_source(cls, {**connection.settings, **secrets}, connection.tenant, cancel)
+        config = {**connection.settings, **secrets}
+        return self.new_source(cls, config, connection.tenant, cancel, connection=connection.id)
 
     def new_source(
-        self, cls: type[Source[Any]], config: Mapping[str, Any], tenant: str, cancel: threading.Event
+        self,
+        cls: type[Source[Any]],
+        config: Mapping[str, Any],
+        tenant: str,
+        cancel: threading.Event,
+        *,
+        connection: str = "",
     ) -> Source[Any]:
         """Make a source instance from raw settings; raises `ConfigError` that names the field, never its value."""
         try:
             parsed = cls.config_type.model_validate(dict(config))
         except ValidationError as error:
             raise config_error(error, cls) from None
-        return cls(parsed, self._context(tenant, cls.name, cancel))
+        return cls(parsed, self._context(tenant, cls.name, cancel, connection))
 
     def open_sink(self, tenant: str, cancel: threading.Event) -> Sink[Any]:
         """Make an instance of the active sink for a tenant; the caller closes it."""
@@ -92,10 +99,10 @@ class App:
             )
         return sink, sink
 
-    def _context(self, tenant: str, plugin: str, cancel: threading.Event) -> HostContext:
+    def _context(self, tenant: str, plugin: str, cancel: threading.Event, connection: str = "") -> HostContext:
         policy = AddressPolicy(self.settings.allow_private_addresses, self.settings.allowed_networks)
         folder = self.settings.home / "data" / tenant / plugin
-        return HostContext(tenant, plugin, folder, policy, cancel, self.redactor)
+        return HostContext(tenant, plugin, folder, policy, cancel, self.redactor, connection)
 
     async def close(self) -> None:
         """Park the runs and release the records."""

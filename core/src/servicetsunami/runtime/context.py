@@ -25,9 +25,11 @@ class HostContext:
         policy: AddressPolicy,
         cancel: threading.Event | None,
         redactor: Redactor,
+        connection: str = "",
     ) -> None:
         """`cancel` is set by whoever wants the work to stop; None where nobody can."""
         self._tenant = tenant
+        self._connection = connection
         self._data_dir = data_dir
         self._policy = policy
         self._cancel = cancel or threading.Event()
@@ -42,6 +44,11 @@ class HostContext:
     def tenant(self) -> str:
         """The tenant this instance works for."""
         return self._tenant
+
+    @property
+    def connection(self) -> str:
+        """Id of the connection this instance works for; empty before it is stored, and for sinks."""
+        return self._connection
 
     @property
     def data_dir(self) -> Path:

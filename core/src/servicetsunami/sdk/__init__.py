@@ -23,10 +23,23 @@ from servicetsunami.sdk.errors import (
     nearest,
 )
 from servicetsunami.sdk.hooks import API_VERSION, ENTRY_POINT_GROUP, Hooks, hookimpl, hookspec
-from servicetsunami.sdk.items import RESCUED, ArrowStream, Changes, Checkpoint, Item, Json, Rows
+from servicetsunami.sdk.items import (
+    DELETED_AT,
+    OP,
+    RESCUED,
+    UNCHANGED,
+    ArrowStream,
+    Changes,
+    Checkpoint,
+    Item,
+    Json,
+    Rows,
+    Watermark,
+)
 from servicetsunami.sdk.sink import (
     ColumnDetails,
     Commit,
+    Deletes,
     Evolve,
     Load,
     QueryLimits,
@@ -43,8 +56,11 @@ from servicetsunami.sdk.stream import Read, Split, Stream
 
 __all__ = [
     "API_VERSION",
+    "DELETED_AT",
     "ENTRY_POINT_GROUP",
+    "OP",
     "RESCUED",
+    "UNCHANGED",
     "Address",
     "ArrowStream",
     "AuthError",
@@ -59,6 +75,7 @@ __all__ = [
     "ConfigError",
     "Context",
     "DataError",
+    "Deletes",
     "Evolve",
     "Hooks",
     "Item",
@@ -87,6 +104,7 @@ __all__ = [
     "TsunamiError",
     "Uploads",
     "Warehouse",
+    "Watermark",
     "WriteMode",
     "capabilities",
     "hookimpl",

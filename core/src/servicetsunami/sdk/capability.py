@@ -26,6 +26,7 @@ class Capability(StrEnum):
     UPLOAD = "upload"
     WRITE = "write"
     MERGE = "merge"
+    APPLY = "apply"
     WAREHOUSE = "warehouse"
 
 
@@ -57,8 +58,7 @@ class Manifest(BaseModel):
 def capabilities(cls: PluginClass) -> frozenset[Capability]:
     """Return what `cls` can do; needs no connection."""
     found = {capability for mixin, capability in _MIXINS.items() if issubclass(cls, mixin)}
-    if "merge" in getattr(cls, "write_modes", ()):
-        found.add(Capability.MERGE)
+    found |= {Capability(mode) for mode in getattr(cls, "write_modes", ()) if mode != "append"}
     return frozenset(found)
 
 

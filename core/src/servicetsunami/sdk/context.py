@@ -29,6 +29,13 @@ class Context(Protocol):
         """The tenant this instance works for."""
 
     @property
+    def connection(self) -> str:
+        """Id of the connection this instance works for: a lasting name for what the source keeps for us.
+
+        Empty before a connection is stored, and for sinks.
+        """
+
+    @property
     def data_dir(self) -> Path:
         """Folder of this tenant and this plugin; it exists, and only the host's user may enter it."""
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from servicetsunami.sdk.sql import GuardedQuery
 
-WriteMode = Literal["append", "merge"]
+WriteMode = Literal["append", "merge", "apply"]
+"""`append` adds rows, `merge` replaces those with the same key, `apply` carries out changes: see `Load.deletes`."""
+Deletes = Literal["hard", "soft"]
 Evolve = Literal["add", "widen", "freeze"]
 
 
@@ -55,9 +57,17 @@ class Load:
     app: str
     mode: WriteMode = "append"
     key: tuple[str, ...] = ()
-    """Columns to merge by; needed when mode is `merge`."""
+    """Columns to merge by; needed when mode is `merge` or `apply`."""
     evolve: Evolve = "add"
     """What to do with a schema that differs: `add` columns, also `widen` types, or `freeze` and refuse."""
+    deletes: Deletes = "hard"
+    """What mode `apply` does with a row that was deleted: removes it, or sets its `_deleted_at`.
+
+    Batches to apply bring two columns that the table does not get: `_op` (c, u, d or t) and, where a row sends less
+    than all columns, `_unchanged` (list of the columns that keep the value they have). They are applied in the
+    order in which they were staged. A soft delete sets `_deleted_at` to the batch's `_synced_at`; a row that comes
+    again clears it.
+    """
     generation: str | None = None
     comment: str = ""
     """The table's comment."""

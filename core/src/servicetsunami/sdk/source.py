@@ -62,15 +62,31 @@ class ChangeFeed(ABC):
 
     @abstractmethod
     def position(self, streams: Sequence[Stream]) -> Json:
-        """Return the log's present position, taken before the snapshot is read."""
+        """Return the log's present position, taken before the snapshot is read.
+
+        What it makes at the source to hold the log there is named after `ctx.connection` and the streams, so that a
+        second call finds what a first one left when it was killed.
+        """
 
     @abstractmethod
     def changes(self, streams: Sequence[Stream], state: Json) -> Iterator[Item]:
-        """Yield the changes after `state`, with checkpoints."""
+        """Yield the changes after `state` up to the log's end at the time of the call, then end.
+
+        A checkpoint comes after a whole transaction of the source, never within one; the last item is a checkpoint.
+        """
 
     @abstractmethod
     def ack(self, state: Json) -> None:
         """Learn that everything up to `state` is durable in the sink."""
+
+    def release(self, streams: Sequence[Stream]) -> None:
+        """Remove what `position` made at the source. Safe to call twice, and where nothing was made."""
+        del streams
+
+    def lag_bytes(self, streams: Sequence[Stream]) -> int | None:
+        """Return how much of its log the source keeps for this feed; None where that is not known."""
+        del streams
+        return None
 
 
 class Queryable(ABC):

@@ -22,6 +22,7 @@ class LocalContext:
 
     data_dir: Path
     tenant: str = "default"
+    connection: str = "conn_test"
     loopback_only: bool = True
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("servicetsunami.testing"))
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
