@@ -20,11 +20,11 @@ SOURCES = [
 SUPPRESSION = re.compile(r"#\s*(?:ruff:\s*)?(?:noqa|type:\s*ignore|pragma:\s*no cover)")
 MACHINE = re.compile(r"(?<![\w.])/(?:work|root|home/\w+)/|localhost:\d+/simple|file:///")
 PUBLIC_SDK = """
-API_VERSION ENTRY_POINT_GROUP RESCUED Address ArrowStream AuthError Cancelled Capability ChangeFeed Changes Checkpoint
-ColumnDetails Commit Config ConfigError Context DataError Evolve Hooks Item Json Load Manifest NotFound PermanentError
-PermissionDenied Problem QueryLimits Queryable RateLimited Read Rows Sink Source Split Splittable Stream TableDetails
-TableName TableSummary Transaction TransientError TsunamiError Uploads Warehouse WriteMode capabilities hookimpl
-hookspec manifest nearest secret_fields
+API_VERSION DELETED_AT ENTRY_POINT_GROUP OP RESCUED UNCHANGED Address ArrowStream AuthError Cancelled Capability
+ChangeFeed Changes Checkpoint ColumnDetails Commit Config ConfigError Context DataError Deletes Evolve Hooks Item Json
+Load Manifest NotFound PermanentError PermissionDenied Problem QueryLimits Queryable RateLimited Read Rows Sink Source
+Split Splittable Stream TableDetails TableName TableSummary Transaction TransientError TsunamiError Uploads Warehouse
+Watermark WriteMode capabilities hookimpl hookspec manifest nearest secret_fields
 """
 
 
