@@ -15,22 +15,35 @@ from typing import Any, Self
 import pyarrow as pa
 import pytest
 
-from servicetsunami.sdk import Changes, Checkpoint, Json, Load, Read, Sink, Source, Stream, TableName, secret_fields
+from servicetsunami.sdk import (
+    Changes,
+    Checkpoint,
+    Json,
+    Load,
+    Read,
+    Sink,
+    Source,
+    Stream,
+    TableName,
+    Watermark,
+    secret_fields,
+)
 from servicetsunami.sdk.rows import to_batches
 from servicetsunami.sdk.testing.context import LocalContext
 
 Row = dict[str, Any]
 
 # The suites import this module first, so that a failed check of theirs shows the values it compared.
-pytest.register_assert_rewrite("servicetsunami.sdk.testing.source", "servicetsunami.sdk.testing.sink")
+pytest.register_assert_rewrite(*(f"servicetsunami.sdk.testing.{name}" for name in ("source", "sink", "feed", "settled")))
 
 
 @dataclass
 class Reading:
-    """What one read yielded: the rows, and each checkpoint with the number of rows before it."""
+    """What one read yielded: the rows, each checkpoint with the number of rows before it, and the watermarks."""
 
     rows: list[Row] = field(default_factory=list)
     checkpoints: list[tuple[int, Any]] = field(default_factory=list)
+    watermarks: list[Any] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -85,6 +98,8 @@ class SourceProbe:
     def _keep(item: Any, request: Read, reading: Reading) -> None:
         if isinstance(item, Checkpoint):
             reading.checkpoints.append((len(reading.rows), item.state))
+        elif isinstance(item, Watermark):
+            reading.watermarks.append(item.value)
         elif not isinstance(item, Changes):
             for batch in to_batches(item, _projected(request)):
                 reading.rows += batch.to_pylist()
