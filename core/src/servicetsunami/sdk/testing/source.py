@@ -34,6 +34,7 @@ from servicetsunami.sdk import (
     manifest,
 )
 from servicetsunami.sdk.testing.probe import Caught, Reading, SourceProbe, canonical, overheard
+from servicetsunami.sdk.testing.settled import WatermarkChecks
 
 _LOOKS_SECRET = re.compile(r"password|passphrase|secret|token|api_?key|private_?key|credential")
 _ANSWERS_TO_BAD_SETTINGS = (ConfigError, AuthError, PermissionDenied, NotFound)
@@ -46,7 +47,7 @@ print(*sorted(new - set(sys.stdlib_module_names) - {sys.argv[1].partition(".")[0
 """
 
 
-class SourceContract:
+class SourceContract(WatermarkChecks):
     """What the host relies on. A check that has nothing to look at is skipped and says why."""
 
     connector: ClassVar[type[Source[Any]]]
