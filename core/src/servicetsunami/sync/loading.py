@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from queue import Empty, Queue
 
-from servicetsunami.sdk import Cancelled, Checkpoint, Json, TsunamiError
+from servicetsunami.sdk import Cancelled, Checkpoint, Json, TsunamiError, Watermark
 from servicetsunami.sync.job import SyncJob
 from servicetsunami.sync.part import PartWriter
 from servicetsunami.sync.reading import Ended, Failed, Message, OpenSource, Outbox, Reader
@@ -66,7 +66,7 @@ class Loader:
             part.finish(final_state)
         elif isinstance(message, Checkpoint):
             part.checkpoint(message.state)
-        else:
+        elif not isinstance(message, Watermark):
             part.stage(message)
 
     def _try_again(self, part: PartWriter, error: TsunamiError) -> None:

@@ -10,12 +10,24 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from queue import Full, Queue
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import pyarrow as pa
 
-from servicetsunami.sdk import Changes, Checkpoint, PermanentError, Read, Source, TsunamiError
+from servicetsunami.sdk import (
+    ChangeFeed,
+    Changes,
+    Checkpoint,
+    Json,
+    PermanentError,
+    Read,
+    Source,
+    Stream,
+    TsunamiError,
+    Watermark,
+)
 from servicetsunami.sdk.rows import to_batches
+from servicetsunami.sync.changed import change_batches
 from servicetsunami.sync.crash import plugin_crashed
 
 OpenSource: TypeAlias = Callable[[], Source[Any]]
@@ -36,14 +48,22 @@ class Failed:
     error: TsunamiError
 
 
-Message: TypeAlias = "pa.RecordBatch | Checkpoint | Ended | Failed"
+@dataclass(frozen=True)
+class FeedRead:
+    """One request for the changes of a stream after `state`."""
+
+    stream: Stream
+    state: Json
+
+
+Message: TypeAlias = "pa.RecordBatch | Checkpoint | Watermark | Ended | Failed"
 Outbox: TypeAlias = "Queue[tuple[Reader, Message]]"
 
 
 class Reader:
     """Reads one split into an outbox; the last message is `Ended` or `Failed`, whatever the plugin does."""
 
-    def __init__(self, open_source: OpenSource, read: Read, outbox: Outbox) -> None:
+    def __init__(self, open_source: OpenSource, read: Read | FeedRead, outbox: Outbox) -> None:
         self._open_source = open_source
         self._read = read
         self._outbox = outbox
@@ -73,7 +93,7 @@ class Reader:
     def _pump(self) -> None:
         source = self._open_source()
         try:
-            items = source.read(self._read)
+            items = _items(source, self._read)
             try:
                 for message in self._messages(items):
                     if not self._put(message):
@@ -85,10 +105,15 @@ class Reader:
 
     def _messages(self, items: Iterator[Any]) -> Iterator[Message]:
         for item in items:
-            if isinstance(item, Checkpoint):
+            if isinstance(item, Checkpoint | Watermark):
                 yield item
+            elif isinstance(item, Changes) != isinstance(self._read, FeedRead):
+                raise PermanentError(
+                    "the connector gave rows where changes were asked for, or changes for rows",
+                    code="plugin_misbehaved",
+                )
             elif isinstance(item, Changes):
-                raise PermanentError("the connector gave changes where rows were asked for", code="plugin_misbehaved")
+                yield from change_batches(item, self._read.stream)
             else:
                 yield from to_batches(item, self._read.stream.schema)
 
@@ -100,6 +125,12 @@ class Reader:
                 continue
             return True
         return False
+
+
+def _items(source: Source[Any], read: Read | FeedRead) -> Iterator[Any]:
+    if isinstance(read, Read):
+        return source.read(read)
+    return cast("ChangeFeed", source).changes([read.stream], read.state)
 
 
 def close_items(items: object) -> None:
