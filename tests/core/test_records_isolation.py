@@ -2,17 +2,21 @@
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from servicetsunami.records import Connection, EmbeddedRecords, Records, Run, open_records, open_vault
+from servicetsunami.records import Connection, EmbeddedRecords, Records, Run, Schedule, open_records, open_vault
 from servicetsunami.sdk import NotFound, Problem, TableName
 
 pytestmark = pytest.mark.anyio
 _TABLE = TableName("bronze", "customers")
 _STREAM = "public.customers"
+_NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+_NIGHTLY: dict[str, Any] = {"kind": "cron", "expression": "0 3 * * *", "timezone": "UTC", "next_at": _NOON}
 
 Call = Callable[[EmbeddedRecords, str, str], Awaitable[object]]
 """What one tenant asks: records, tenant, and an id that is its own, another's or nobody's."""
@@ -25,6 +29,7 @@ BY_CONNECTION: dict[str, Call] = {
     "reveal_secrets": lambda r, t, i: r.reveal_secrets(t, i),
     "claim_table": lambda r, t, i: r.claim_table(t, i, _STREAM, [TableName("bronze", "other")]),
     "sync_point": lambda r, t, i: r.sync_point(t, i, _STREAM),
+    "create_schedule": lambda r, t, i: r.create_schedule(t, i, **_NIGHTLY),
     "save_sync_point": lambda r, t, i: r.save_sync_point(t, i, _STREAM, app="x", seq=9, state={}),
 }
 BY_RUN: dict[str, Call] = {
@@ -32,10 +37,16 @@ BY_RUN: dict[str, Call] = {
     "run": lambda r, t, i: r.run(t, i),
     "request_cancel": lambda r, t, i: r.request_cancel(t, i),
 }
+BY_SCHEDULE: dict[str, Call] = {
+    "enable_schedule": lambda r, t, i: r.enable_schedule(t, i, next_at=_NOON),
+    "disable_schedule": lambda r, t, i: r.disable_schedule(t, i),
+    "delete_schedule": lambda r, t, i: r.delete_schedule(t, i),
+}
 LISTS: dict[str, Call] = {
     "connections": lambda r, t, _: r.connections(t),
     "datasets": lambda r, t, _: r.datasets(t),
     "runs": lambda r, t, _: r.runs(t),
+    "schedules": lambda r, t, _: r.schedules(t),
 }
 CREATES: dict[str, Call] = {
     "create_connection": lambda r, t, _: r.create_connection(
@@ -51,6 +62,8 @@ OF_THE_INSTALLATION = {
     "require_tenant",
     "rotate_keys",
     "interrupt_stale_runs",
+    "due_schedules",
+    "claim_schedule",
     "lease",
     "release",
 }
@@ -63,6 +76,7 @@ class _Owned:
     records: EmbeddedRecords
     connection: Connection
     run: Run
+    schedule: Schedule
 
     async def everything(self) -> list[object]:
         """Return all that a change by another tenant could touch."""
@@ -72,6 +86,7 @@ class _Owned:
             await records.reveal_secrets("acme", self.connection.id),
             await records.datasets("acme"),
             await records.runs("acme"),
+            await records.schedules("acme"),
             await records.sync_point("acme", self.connection.id, _STREAM),
         ]
 
@@ -92,20 +107,21 @@ async def owned(tmp_path: Path) -> AsyncIterator[_Owned]:
     run = await records.create_run("acme", "sync", connection_id=connection.id)
     await records.claim_table("acme", connection.id, _STREAM, [_TABLE])
     await records.save_sync_point("acme", connection.id, _STREAM, app="a", seq=1, state={"after": 1})
-    yield _Owned(records, connection, run)
+    schedule = await records.create_schedule("acme", connection.id, **_NIGHTLY)
+    yield _Owned(records, connection, run, schedule)
     await records.close()
 
 
 def test_every_method_of_the_records_has_a_case_here() -> None:
     methods = {name for name, _ in inspect.getmembers(Records, inspect.isfunction) if not name.startswith("_")}
 
-    covered = {*BY_CONNECTION, *BY_RUN, *LISTS, *CREATES, *BY_TABLE, *OF_THE_INSTALLATION}
+    covered = {*BY_CONNECTION, *BY_RUN, *BY_SCHEDULE, *LISTS, *CREATES, *BY_TABLE, *OF_THE_INSTALLATION}
 
     assert methods == covered
 
 
 def test_every_method_that_is_not_the_installations_takes_the_tenant_first() -> None:
-    for name in {*BY_CONNECTION, *BY_RUN, *LISTS, *CREATES, *BY_TABLE}:
+    for name in {*BY_CONNECTION, *BY_RUN, *BY_SCHEDULE, *LISTS, *CREATES, *BY_TABLE}:
         parameters = list(inspect.signature(getattr(Records, name)).parameters)
 
         assert parameters[1] == "tenant", name
@@ -132,6 +148,27 @@ async def test_a_run_of_another_tenant_is_answered_like_an_unknown_one(owned: _O
 
     assert foreign.code == "run_not_found"
     assert foreign == missing.model_copy(update={"message": missing.message.replace(unknown, owned.run.id)})
+    assert await owned.everything() == before
+
+
+@pytest.mark.parametrize("call", BY_SCHEDULE.values(), ids=BY_SCHEDULE.keys())
+async def test_a_schedule_of_another_tenant_is_answered_like_an_unknown_one(owned: _Owned, call: Call) -> None:
+    before, unknown = await owned.everything(), f"sched_{'0' * 32}"
+
+    foreign = await _refusal(call, owned.records, owned.schedule.id)
+    missing = await _refusal(call, owned.records, unknown)
+
+    assert foreign.code == "schedule_not_found"
+    assert foreign == missing.model_copy(update={"message": missing.message.replace(unknown, owned.schedule.id)})
+    assert await owned.everything() == before
+
+
+async def test_a_schedule_that_names_another_tenant_claims_nothing(owned: _Owned) -> None:
+    before = await owned.everything()
+
+    run = await owned.records.claim_schedule(replace(owned.schedule, tenant="beta"), next_at=_NOON, owner="me")
+
+    assert run is None
     assert await owned.everything() == before
 
 

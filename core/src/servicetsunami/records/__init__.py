@@ -6,7 +6,7 @@ Importing this costs no database library: `open_records` imports SQLAlchemy when
 from typing import TYPE_CHECKING
 
 from servicetsunami.records.interface import Records
-from servicetsunami.records.models import Connection, Dataset, Run, RunChange, RunStatus, SyncPoint, Tenant
+from servicetsunami.records.models import Connection, Dataset, Run, RunChange, RunStatus, Schedule, SyncPoint, Tenant
 from servicetsunami.records.opening import open_records
 from servicetsunami.records.vault import Vault, open_vault
 
@@ -21,6 +21,7 @@ __all__ = [
     "Run",
     "RunChange",
     "RunStatus",
+    "Schedule",
     "SyncPoint",
     "Tenant",
     "Vault",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection as Db
 
-from servicetsunami.records import connections, credentials, datasets, leases, runs, sync_points, tenants
+from servicetsunami.records import connections, credentials, datasets, leases, runs, schedules, sync_points, tenants
 from servicetsunami.records.database import Database, hold_lock
 from servicetsunami.records.ids import check_connection_name, check_tenant_id
-from servicetsunami.records.models import Connection, Dataset, Run, RunStatus, SyncPoint, Tenant
+from servicetsunami.records.models import Connection, Dataset, Run, RunStatus, Schedule, SyncPoint, Tenant
 from servicetsunami.records.rotation import rotate
 from servicetsunami.records.vault import Vault
 from servicetsunami.sdk import Json, TableName
@@ -173,6 +173,50 @@ class EmbeddedRecords:
     async def release(self, name: str, owner: str) -> None:
         """Give the named lease back, if `owner` holds it."""
         await self._db.write(lambda db: leases.release(db, name, owner))
+
+    # schedules
+
+    async def create_schedule(
+        self,
+        tenant: str,
+        connection_id: str,
+        *,
+        kind: Literal["cron", "interval"],
+        expression: str,
+        timezone: str,
+        next_at: datetime,
+        streams: Sequence[str] | None = None,
+        mode: str | None = None,
+    ) -> Schedule:
+        """Store a schedule of a connection, enabled; `next_at` is its first moment."""
+        when = {"kind": kind, "expression": expression, "timezone": timezone, "next_at": next_at}
+        values = {**when, "streams": streams, "mode": mode}
+        return await self._db.write(lambda db: schedules.create(db, tenant, connection_id, now=self._now(), **values))
+
+    async def schedules(self, tenant: str) -> Sequence[Schedule]:
+        """List the tenant's schedules, the oldest first."""
+        return await self._db.read(lambda db: schedules.listed(db, tenant))
+
+    async def enable_schedule(self, tenant: str, schedule_id: str, *, next_at: datetime) -> Schedule:
+        """Let a schedule run again, from `next_at` on; raises `NotFound` (code `schedule_not_found`)."""
+        changes = {"enabled": True, "next_at": next_at}
+        return await self._db.write(lambda db: schedules.change(db, tenant, schedule_id, **changes))
+
+    async def disable_schedule(self, tenant: str, schedule_id: str) -> Schedule:
+        """Let a schedule rest; raises `NotFound` (code `schedule_not_found`)."""
+        return await self._db.write(lambda db: schedules.change(db, tenant, schedule_id, enabled=False))
+
+    async def delete_schedule(self, tenant: str, schedule_id: str) -> Schedule:
+        """Delete a schedule and return what it was; raises `NotFound` (code `schedule_not_found`)."""
+        return await self._db.write(lambda db: schedules.remove(db, tenant, schedule_id))
+
+    async def due_schedules(self, now: datetime) -> Sequence[Schedule]:
+        """List the enabled schedules of every tenant whose next moment is not after `now`, the earliest first."""
+        return await self._db.read(lambda db: schedules.due(db, now))
+
+    async def claim_schedule(self, seen: Schedule, *, next_at: datetime, owner: str) -> Run | None:
+        """Move a schedule on to `next_at` and create the run for the moment it was seen due at, in one step."""
+        return await self._db.write(lambda db: schedules.claim(db, seen, next_at=next_at, owner=owner, now=self._now()))
 
     # checkpoints
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from typing import Any, Protocol
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol
 
-from servicetsunami.records.models import Connection, Dataset, Run, RunStatus, SyncPoint, Tenant
+from servicetsunami.records.models import Connection, Dataset, Run, RunStatus, Schedule, SyncPoint, Tenant
 from servicetsunami.sdk import Json, TableName
 
 
@@ -103,6 +103,43 @@ class Records(Protocol):
 
     async def release(self, name: str, owner: str) -> None:
         """Give the named lease back, if `owner` holds it."""
+
+    # schedules
+
+    async def create_schedule(
+        self,
+        tenant: str,
+        connection_id: str,
+        *,
+        kind: Literal["cron", "interval"],
+        expression: str,
+        timezone: str,
+        next_at: datetime,
+        streams: Sequence[str] | None = None,
+        mode: str | None = None,
+    ) -> Schedule:
+        """Store a schedule of a connection, enabled; `next_at` is its first moment."""
+
+    async def schedules(self, tenant: str) -> Sequence[Schedule]:
+        """List the tenant's schedules, the oldest first."""
+
+    async def enable_schedule(self, tenant: str, schedule_id: str, *, next_at: datetime) -> Schedule:
+        """Let a schedule run again, from `next_at` on; raises `NotFound` (code `schedule_not_found`)."""
+
+    async def disable_schedule(self, tenant: str, schedule_id: str) -> Schedule:
+        """Let a schedule rest; raises `NotFound` (code `schedule_not_found`)."""
+
+    async def delete_schedule(self, tenant: str, schedule_id: str) -> Schedule:
+        """Delete a schedule and return what it was; raises `NotFound` (code `schedule_not_found`)."""
+
+    async def due_schedules(self, now: datetime) -> Sequence[Schedule]:
+        """List the enabled schedules of every tenant whose next moment is not after `now`, the earliest first."""
+
+    async def claim_schedule(self, seen: Schedule, *, next_at: datetime, owner: str) -> Run | None:
+        """Move a schedule on to `next_at` and create the run for the moment it was seen due at, in one step.
+
+        None if it has moved on meanwhile, rests or is gone: of those who saw it due, one gets the run.
+        """
 
     # checkpoints
 

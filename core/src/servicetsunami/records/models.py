@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from servicetsunami.sdk import Json, TableName
 
@@ -109,6 +109,30 @@ class SyncPoint:
     seq: int
     state: Json
     updated_at: datetime
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When a connection is to be synced again, without anybody asking."""
+
+    id: str
+    tenant: str
+    connection_id: str
+    streams: tuple[str, ...] | None
+    """The streams to sync; None means those that have landed by then."""
+    mode: str | None
+    kind: Literal["cron", "interval"]
+    expression: str
+    """Five cron fields, or an interval such as `15m`."""
+    timezone: str
+    """IANA name of the zone whose clock a cron expression speaks of."""
+    enabled: bool
+    next_at: datetime
+    """The moment that is handled next; one in the past is due."""
+    created_at: datetime
+    last_at: datetime | None = None
+    """The moment that was handled last: it is never handled again."""
+    last_run_id: str | None = None
 
 
 RunChange = dict[str, Any]

@@ -207,6 +207,26 @@ leases = Table(
     _time("expires_at"),
 )
 
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    _tenant(),
+    Column("connection_id", String(64), nullable=False),
+    _json("streams", nullable=True),
+    Column("mode", String(32), nullable=True),
+    Column("kind", String(16), nullable=False),
+    Column("expression", String(200), nullable=False),
+    Column("timezone", String(64), nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    _time("next_at"),
+    _time("last_at", nullable=True),
+    Column("last_run_id", String(64), nullable=True),
+    _time("created_at"),
+    _of_connection(),
+    Index("ix_schedules_next_at", "next_at"),
+)
+
 agents = Table(
     "agents",
     metadata,
