@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from servicetsunami.sdk import ConfigError, DataError, Evolve
+from servicetsunami.sdk import DELETED_AT, ConfigError, DataError, Evolve
 from servicetsunami_sink_lakehouse.delta_types import DeltaType, delta_field, from_arrow, to_arrow, to_databricks
 from servicetsunami_sink_lakehouse.lowering import lower_type
 from servicetsunami_sink_lakehouse.widening import WidensError, unify
@@ -105,8 +105,9 @@ def evolved(table: Sequence[Column], incoming: Sequence[Column], evolve: Evolve)
 
 
 def _refuse_if_different(known: dict[str, Column], arriving: dict[str, Column]) -> None:
-    gone = [column.name for key, column in known.items() if key not in arriving]
-    new = [column.name for key, column in arriving.items() if key not in known]
+    # The sink adds and keeps `_deleted_at` by itself; only what the source brings is frozen.
+    gone = [column.name for key, column in known.items() if key not in arriving and key != DELETED_AT]
+    new = [column.name for key, column in arriving.items() if key not in known and key != DELETED_AT]
     if gone or new:
         names = ", ".join(f"'{name}'" for name in new or gone)
         raise ConfigError(

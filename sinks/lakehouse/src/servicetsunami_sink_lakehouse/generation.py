@@ -11,7 +11,8 @@ from pathlib import Path
 
 from servicetsunami.sdk import Commit, Load
 from servicetsunami_sink_lakehouse import log
-from servicetsunami_sink_lakehouse.columns import arrow_schema, columns_of, evolved
+from servicetsunami_sink_lakehouse.changes import landing
+from servicetsunami_sink_lakehouse.columns import arrow_schema, evolved
 from servicetsunami_sink_lakehouse.disk import link_into, make_folder, remove_folder, sync_folder
 from servicetsunami_sink_lakehouse.failures import on_disk
 from servicetsunami_sink_lakehouse.parts import Part, part_of
@@ -39,7 +40,7 @@ def _moved(generation: Snapshot, table: Path) -> Sequence[Part]:
 
 
 def _change(now: Snapshot, generation: Snapshot, load: Load, parts: Sequence[Part]) -> log.Change:
-    columns = generation.columns if generation.exists else columns_of(load.schema)
+    columns = generation.columns if generation.exists else landing(load, load.schema)
     if load.evolve == "freeze" and now.exists:
         columns = evolved(now.columns, columns, load.evolve)
     return log.Change("REPLACE", columns, parts, now.files, comment=load.comment, key=load.key)

@@ -42,7 +42,7 @@ class LakehouseSink(Sink[LakehouseConfig], Warehouse):
 
     name: ClassVar[str] = "lakehouse"
     title: ClassVar[str] = "Delta lakehouse on local disk"
-    write_modes: ClassVar[frozenset[WriteMode]] = frozenset({"append", "merge"})
+    write_modes: ClassVar[frozenset[WriteMode]] = frozenset({"append", "merge", "apply"})
 
     def check(self) -> None:
         """Write and sync a file in the folder; raises what stopped it, or code `disk_full` if little space is left."""
@@ -141,13 +141,13 @@ class LakehouseSink(Sink[LakehouseConfig], Warehouse):
 
 
 def _check_key(load: Load) -> None:
-    if load.mode != "merge":
+    if load.mode == "append":
         return
     known = {name.casefold() for name in load.schema.names}
     missing = [name for name in load.key if name.casefold() not in known]
     if missing or not load.key:
         raise ConfigError(
-            f"rows of {load.table} cannot be merged: "
+            f"rows of {load.table} cannot be {'merged' if load.mode == 'merge' else 'changed'}: "
             + (f"the key column '{missing[0]}' is not among them" if missing else "no key is known"),
             code="key_missing",
             field="key",

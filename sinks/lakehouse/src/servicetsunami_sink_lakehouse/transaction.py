@@ -10,9 +10,12 @@ import pyarrow as pa
 
 from servicetsunami.sdk import Commit, ConfigError, Json, Load, Transaction
 from servicetsunami_sink_lakehouse import log
-from servicetsunami_sink_lakehouse.columns import Column, columns_of, evolved
+from servicetsunami_sink_lakehouse.applying import Apply
+from servicetsunami_sink_lakehouse.changes import landing, row_of, with_changes
+from servicetsunami_sink_lakehouse.columns import Column, evolved
 from servicetsunami_sink_lakehouse.delta_types import to_arrow
 from servicetsunami_sink_lakehouse.failures import on_disk
+from servicetsunami_sink_lakehouse.keyed import KeyedChange
 from servicetsunami_sink_lakehouse.lowering import lower_array
 from servicetsunami_sink_lakehouse.merging import Merge
 from servicetsunami_sink_lakehouse.parts import Part, PartsWriter
@@ -29,9 +32,9 @@ class LakehouseTransaction(Transaction):
         self._folder = folder
         self._load = load
         self._writer = PartsWriter(folder)
-        self._columns = self._allowed(open_snapshot(folder), columns_of(load.schema))
+        self._columns = self._allowed(open_snapshot(folder), landing(load, load.schema))
         if frozen_to is not None and load.evolve == "freeze":
-            self._allowed(open_snapshot(frozen_to), columns_of(load.schema))
+            self._allowed(open_snapshot(frozen_to), landing(load, load.schema))
         self._seen = load.schema
         self._closed = False
 
@@ -40,17 +43,18 @@ class LakehouseTransaction(Transaction):
         if self._closed:
             raise ConfigError("the transaction was aborted; begin another", code="transaction_closed")
         if not batch.schema.equals(self._seen):
-            self._columns = evolved(self._columns, columns_of(batch.schema), self._load.evolve)
+            self._columns = evolved(self._columns, landing(self._load, batch.schema), self._load.evolve)
             self._seen = batch.schema
         with self._writing():
-            self._writer.write(_lowered(batch, self._columns))
+            rows = _lowered(row_of(self._load, batch), self._columns)
+            self._writer.write(with_changes(rows, batch) if self._load.mode == "apply" else rows)
 
     def commit(self, seq: int, state: Json) -> None:
         """Put the staged rows into the table, with `state`, unless the app has come so far before."""
         with self._writing():
             parts = self._writer.finish()
         try:
-            done = self._merge(parts, seq, state) if self._load.mode == "merge" else self._append(parts, seq, state)
+            done = self._append(parts, seq, state) if self._load.mode == "append" else self._keyed(parts, seq, state)
         except BaseException:
             _delete(parts)
             raise
@@ -75,22 +79,27 @@ class LakehouseTransaction(Transaction):
     def _append(self, parts: Sequence[Part], seq: int, state: Json) -> bool:
         return log.commit(self._folder, self._load.app, Commit(seq, state), lambda now: self._change(now, parts))
 
-    def _merge(self, parts: Sequence[Part], seq: int, state: Json) -> bool:
-        merge, committed = Merge(self._folder, self._load.key, parts), False
+    def _keyed(self, parts: Sequence[Part], seq: int, state: Json) -> bool:
+        change, committed = self._by_key(parts), False
         last = Commit(seq, state)
         try:
             committed = log.commit(
-                self._folder, self._load.app, last, lambda now: merge.applied(now, self._change(now, parts))
+                self._folder, self._load.app, last, lambda now: change.applied(now, self._change(now, parts))
             )
         finally:
-            merge.finish(committed=committed)
+            change.finish(committed=committed)
         return committed
+
+    def _by_key(self, parts: Sequence[Part]) -> KeyedChange:
+        if self._load.mode == "merge":
+            return Merge(self._folder, self._load.key, parts)
+        return Apply(self._folder, self._load.key, parts, soft=self._load.deletes == "soft")
 
     def _change(self, snapshot: Snapshot, parts: Sequence[Part]) -> log.Change:
         return log.Change(
-            "MERGE" if self._load.mode == "merge" else "WRITE",
+            "WRITE" if self._load.mode == "append" else "MERGE",
             self._allowed(snapshot, self._columns),
-            parts,
+            parts if self._load.mode != "apply" else (),
             comment=self._load.comment,
             key=self._load.key,
         )
