@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from servicetsunami.operations.joint_runs import JointRuns
 from servicetsunami.operations.problems import config_error
 from servicetsunami.operations.runs import RunKeeper
 from servicetsunami.plugins import Plugins, discover
@@ -49,6 +50,7 @@ class App:
         self.presence = presence
         self.redactor = Redactor(live_secrets(self.settings))
         self.runs = RunKeeper(self)
+        self.joint_runs = JointRuns(self)
 
     @property
     def sink_name(self) -> str:
@@ -106,6 +108,7 @@ class App:
 
     async def close(self) -> None:
         """Park the runs and release the records."""
+        await self.joint_runs.close()
         await self.runs.close()
         await self.records.close()
 
