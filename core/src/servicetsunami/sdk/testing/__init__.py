@@ -1,4 +1,4 @@
-"""The certification kit: contract suites that every connector and sink passes.
+"""The certification kit: contract suites that every connector, change feed and sink passes.
 
 In a connector's own tests:
 
@@ -11,9 +11,20 @@ In a connector's own tests:
             return {"path": str(tmp_path / "notes.jsonl")}
 """
 
+from servicetsunami.sdk.testing.changelog import FeedProbe
 from servicetsunami.sdk.testing.context import LocalContext
+from servicetsunami.sdk.testing.feed import FeedContract
 from servicetsunami.sdk.testing.probe import SinkProbe, SourceProbe, failing_checks
 from servicetsunami.sdk.testing.sink import SinkContract
 from servicetsunami.sdk.testing.source import SourceContract
 
-__all__ = ["LocalContext", "SinkContract", "SinkProbe", "SourceContract", "SourceProbe", "failing_checks"]
+__all__ = [
+    "FeedContract",
+    "FeedProbe",
+    "LocalContext",
+    "SinkContract",
+    "SinkProbe",
+    "SourceContract",
+    "SourceProbe",
+    "failing_checks",
+]

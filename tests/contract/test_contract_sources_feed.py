@@ -1,0 +1,532 @@
+"""The feed contract passes a good change feed, and each broken one fails exactly the check that names its fault."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pydantic import SecretStr
+
+from servicetsunami.sdk import (
+    OP,
+    UNCHANGED,
+    ChangeFeed,
+    Changes,
+    Checkpoint,
+    Config,
+    Item,
+    Json,
+    NotFound,
+    PermanentError,
+    Read,
+    Source,
+    Stream,
+)
+from servicetsunami.sdk.testing import FeedContract, FeedProbe, failing_checks
+
+PASSWORD = "canary-correct-horse"
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of the log; `k` is a change of the key from `old`."""
+
+    stream: str
+    op: str
+    row: Row
+    unchanged: tuple[str, ...] = ()
+    old: int = 0
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """What was committed together; `begun` counts transactions in the order in which they began."""
+
+    begun: int
+    events: tuple[Event, ...]
+
+
+@dataclass
+class Database:
+    """A table of people that lies in memory, and the log of its transactions in the order of their commits."""
+
+    columns: list[str] = field(default_factory=lambda: ["id", "name", "photo"])
+    people: dict[int, Row] = field(default_factory=dict)
+    log: list[Transaction] = field(default_factory=list)
+    slots: dict[str, int] = field(default_factory=dict)
+    begun: int = 0
+
+    def begin(self) -> int:
+        self.begun += 1
+        return self.begun - 1
+
+    def commit(self, *events: Event, begun: int | None = None) -> None:
+        self.log.append(Transaction(self.begin() if begun is None else begun, events))
+        for event in events:
+            if event.stream == "people":
+                self.apply(event)
+
+    def apply(self, event: Event) -> None:
+        if event.op == "t":
+            self.people.clear()
+        elif event.op == "d":
+            del self.people[event.row["id"]]
+        else:
+            self.people.pop(event.old, None)
+            self.people[event.row["id"]] = {**self.people.get(event.row["id"], {}), **event.row}
+
+
+DATABASES: dict[str, Database] = defaultdict(Database)
+
+
+class PeopleConfig(Config):
+    database: str
+    password: SecretStr
+
+
+class People(Source[PeopleConfig], ChangeFeed):
+    """People in a database that keeps a log."""
+
+    name = "people"
+    batch = 2
+
+    @property
+    def db(self) -> Database:
+        return DATABASES[self.config.database]
+
+    @property
+    def slot(self) -> str:
+        return f"slot_{self.ctx.connection}"
+
+    def streams(self) -> Iterable[Stream]:
+        types = [(name, pa.int64() if name == "id" else pa.string()) for name in self.db.columns]
+        yield Stream("people", schema=pa.schema(types), key=("id",))
+        yield Stream("pets")
+
+    def read(self, read: Read) -> Iterator[Item]:
+        if read.stream.name == "people" and self.db.people:
+            yield list(self.db.people.values())
+
+    def position(self, streams: Sequence[Stream]) -> Json:
+        for stream in streams:
+            if stream.name not in ("people", "pets"):
+                raise NotFound(f"there is no stream {stream.name}")
+        self.db.slots[self.slot] = self.end()
+        return self.state(self.end())
+
+    def end(self) -> int:
+        return len(self.db.log)
+
+    def changes(self, streams: Sequence[Stream], state: Json) -> Iterator[Item]:
+        first, end = self.first(state), len(self.db.log)
+        followed = [stream.id for stream in streams]
+        for number in self.numbers(first, end):
+            events = [event for event in self.db.log[number].events if self.wanted(event, followed)]
+            yield from self.told(number, events[state.get("row", 0) if number == first else 0 :])
+            yield from self.checkpoint(number, end)
+        yield from self.last(first, end)
+
+    def first(self, state: Json) -> int:
+        if self.slot not in self.db.slots or state["at"] < self.db.slots[self.slot]:
+            raise PermanentError("the log is gone", code="log_gone", fix="begin the feed anew")
+        return int(state["at"])
+
+    def numbers(self, first: int, end: int) -> Iterable[int]:
+        return range(first, end)
+
+    def wanted(self, event: Event, followed: Sequence[str]) -> bool:
+        return event.stream in followed
+
+    def told(self, number: int, events: Sequence[Event]) -> Iterator[Item]:
+        del number
+        for start in range(0, len(events), self.batch):
+            yield from self.item(events[start : start + self.batch])
+
+    def item(self, events: Sequence[Event]) -> Iterator[Item]:
+        rows = [self.line(op, row, event.unchanged) for event in events for op, row in self.lines(event)]
+        yield Changes(events[0].stream, rows)
+
+    def lines(self, event: Event) -> Iterable[tuple[str, Row]]:
+        if event.op != "k":
+            return [(event.op, event.row)]
+        return [("d", {"id": event.old}), ("c", event.row)]
+
+    def line(self, op: str, row: Row, unchanged: Sequence[str]) -> Row:
+        return {OP: op, **row, **({UNCHANGED: list(unchanged)} if unchanged else {})}
+
+    def checkpoint(self, number: int, end: int) -> Iterator[Item]:
+        del end
+        yield Checkpoint(self.state(number + 1))
+
+    def last(self, first: int, end: int) -> Iterator[Item]:
+        yield Checkpoint(self.state(max(first, end)))
+
+    def state(self, at: int) -> Json:
+        return {"at": at}
+
+    def ack(self, state: Json) -> None:
+        self.db.slots[self.slot] = max(self.db.slots[self.slot], state["at"])
+
+    def release(self, streams: Sequence[Stream]) -> None:
+        del streams
+        self.db.slots.pop(self.slot, None)
+
+    def lag_bytes(self, streams: Sequence[Stream]) -> int | None:
+        del streams
+        return len(self.db.log) - self.db.slots[self.slot] if self.slot in self.db.slots else None
+
+
+class PeopleFeed(FeedContract):
+    """How the suite writes to the database in memory."""
+
+    connector = People
+    followed = "people"
+    column = "name"
+    large = 9
+
+    def db(self, config: Mapping[str, Any]) -> Database:
+        return DATABASES[config["database"]]
+
+    def row(self, config: Mapping[str, Any], key: int, value: str) -> Row:
+        return {name: f"{name} of {key}" for name in self.db(config).columns} | {"id": key, "name": value}
+
+    def insert(self, config: Mapping[str, Any], key: int, value: str) -> None:
+        self.db(config).commit(Event("people", "c", self.row(config, key, value)))
+
+    def update(self, config: Mapping[str, Any], key: int, value: str) -> None:
+        self.db(config).commit(Event("people", "u", {**self.db(config).people[key], "name": value}))
+
+    def delete(self, config: Mapping[str, Any], key: int) -> None:
+        self.db(config).commit(Event("people", "d", {"id": key}))
+
+    def insert_many(self, config: Mapping[str, Any], keys: Sequence[int]) -> None:
+        self.db(config).commit(*(Event("people", "c", self.row(config, key, "many")) for key in keys))
+
+    @contextmanager
+    def open_insert(self, config: Mapping[str, Any], key: int) -> Iterator[None]:
+        begun = self.db(config).begin()
+        yield
+        self.db(config).commit(Event("people", "c", self.row(config, key, "late")), begun=begun)
+
+    def change_key(self, config: Mapping[str, Any], old: int, new: int) -> None:
+        self.db(config).commit(Event("people", "k", {**self.db(config).people[old], "id": new}, old=old))
+
+    def truncate(self, config: Mapping[str, Any]) -> None:
+        self.db(config).commit(Event("people", "t", {}))
+
+    def leave_unchanged(self, config: Mapping[str, Any], key: int) -> None:
+        self.insert(config, key, "before")
+        self.db(config).commit(Event("people", "u", {"id": key, "name": "later"}, unchanged=("photo",)))
+
+    def add_column(self, config: Mapping[str, Any]) -> None:
+        self.db(config).columns.append("town")
+
+    def write_elsewhere(self, config: Mapping[str, Any]) -> None:
+        self.db(config).commit(Event("pets", "c", {"id": 1, "name": "Rex"}))
+
+    def left_behind(self, config: Mapping[str, Any]) -> bool:
+        return bool(self.db(config).slots)
+
+
+class TestPeopleFeed(PeopleFeed):
+    @pytest.fixture
+    def config(self, tmp_path: Path) -> Mapping[str, Any]:
+        return {"database": str(tmp_path), "password": PASSWORD}
+
+
+class ConsumesWhatItReads(People):
+    def first(self, state: Json) -> int:
+        return max(super().first({"at": self.db.slots.get(self.slot, 0)}), int(state["at"]))
+
+    def checkpoint(self, number: int, end: int) -> Iterator[Item]:
+        self.db.slots[self.slot] = number + 1
+        return super().checkpoint(number, end)
+
+
+class CheckpointWithinATransaction(People):
+    def told(self, number: int, events: Sequence[Event]) -> Iterator[Item]:
+        for done, item in enumerate(super().told(number, events), 1):
+            yield item
+            yield Checkpoint({"at": number, "row": done * self.batch})
+
+
+class StateThatIsNotJson(People):
+    def checkpoint(self, number: int, end: int) -> Iterator[Item]:
+        del end
+        yield Checkpoint({"at": number + 1, "when": datetime(2024, 1, 1, tzinfo=UTC)})
+
+
+class PositionThatIsNotJson(People):
+    def position(self, streams: Sequence[Stream]) -> Json:
+        return {**super().position(streams), "streams": {stream.id for stream in streams}}
+
+
+class LosesDeletes(People):
+    def wanted(self, event: Event, followed: Sequence[str]) -> bool:
+        return super().wanted(event, followed) and event.op != "d"
+
+
+class DeleteWithoutItsKey(People):
+    def lines(self, event: Event) -> Iterable[tuple[str, Row]]:
+        return [(op, {"id": None} if op == "d" else row) for op, row in super().lines(event)]
+
+
+class KeyChangeAsUpdate(People):
+    def lines(self, event: Event) -> Iterable[tuple[str, Row]]:
+        return [("u", event.row)] if event.op == "k" else super().lines(event)
+
+
+class InTheOrderOfTheValues(People):
+    def changes(self, streams: Sequence[Stream], state: Json) -> Iterator[Item]:
+        first, end = self.first(state), len(self.db.log)
+        followed = [stream.id for stream in streams]
+        events = [event for number in range(first, end) for event in self.db.log[number].events]
+        events = [event for event in events if self.wanted(event, followed)]
+        keys = list(dict.fromkeys(event.row.get("id") for event in events))
+        events.sort(key=lambda event: (keys.index(event.row.get("id")), event.row.get("name", "")))
+        yield from self.told(first, events)
+        yield from self.last(first, end)
+
+
+class DoublesAfterResume(People):
+    def checkpoint(self, number: int, end: int) -> Iterator[Item]:
+        return super().checkpoint(number - 1, end)
+
+
+class LosesAfterResume(People):
+    def checkpoint(self, number: int, end: int) -> Iterator[Item]:
+        return super().checkpoint(min(number + 1, end - 1), end)
+
+
+class PositionBehindTheEnd(People):
+    def end(self) -> int:
+        return super().end() + 1
+
+
+class PositionBeforeTheEnd(People):
+    def end(self) -> int:
+        return max(0, super().end() - 1)
+
+
+class NeverEnds(People):
+    def last(self, first: int, end: int) -> Iterator[Item]:
+        while True:
+            yield from super().last(first, end)
+
+
+class FollowsTheLogForEver(People):
+    def numbers(self, first: int, end: int) -> Iterable[int]:
+        number = min(first, end)
+        while number < len(self.db.log):
+            yield number
+            number += 1
+
+
+class OperationsOfItsOwn(People):
+    def line(self, op: str, row: Row, unchanged: Sequence[str]) -> Row:
+        return super().line({"c": "insert", "u": "update", "d": "delete"}.get(op, op), row, unchanged)
+
+
+class TellsOfOtherStreams(People):
+    def wanted(self, event: Event, followed: Sequence[str]) -> bool:
+        return bool(followed) and event.stream != ""
+
+
+class NullForWhatIsUnchanged(People):
+    def line(self, op: str, row: Row, unchanged: Sequence[str]) -> Row:
+        return {**dict.fromkeys(unchanged), **super().line(op, row, ())}
+
+
+class ForgetsTruncate(People):
+    def wanted(self, event: Event, followed: Sequence[str]) -> bool:
+        return super().wanted(event, followed) and event.op != "t"
+
+
+class BlindToNewColumns(People):
+    def line(self, op: str, row: Row, unchanged: Sequence[str]) -> Row:
+        return super().line(op, {name: row[name] for name in row if name in ("id", "name", "photo")}, unchanged)
+
+
+class UnannouncedColumn(People):
+    def line(self, op: str, row: Row, unchanged: Sequence[str]) -> Row:
+        return {"lsn": "0/16B3748", **super().line(op, row, unchanged)}
+
+
+class ForgetsToRelease(People):
+    def release(self, streams: Sequence[Stream]) -> None:
+        pass
+
+
+class ReleasesOnlyOnce(People):
+    def release(self, streams: Sequence[Stream]) -> None:
+        del streams, self.db.slots[self.slot]
+
+
+class SilentWithoutItsLog(People):
+    def first(self, state: Json) -> int:
+        return super().first(state) if self.slot in self.db.slots else len(self.db.log)
+
+
+class AckTakesAll(People):
+    def first(self, state: Json) -> int:
+        return max(super().first({"at": self.db.slots.get(self.slot, 0)}), int(state["at"]))
+
+    def ack(self, state: Json) -> None:
+        super().ack({**state, "at": len(self.db.log)})
+
+
+class RefusesOldAcks(People):
+    def ack(self, state: Json) -> None:
+        if state["at"] < self.db.slots[self.slot]:
+            raise PermanentError("the log is already further")
+        super().ack(state)
+
+
+class EndsWithoutACheckpoint(People):
+    def checkpoint(self, number: int, end: int) -> Iterator[Item]:
+        return super().checkpoint(number, end) if number + 1 < end else iter(())
+
+    def last(self, first: int, end: int) -> Iterator[Item]:
+        return super().last(first, end) if first >= end else iter(())
+
+
+class SaysNothingOfAnEmptyLog(People):
+    def last(self, first: int, end: int) -> Iterator[Item]:
+        return super().last(first, end) if first < end else iter(())
+
+
+class OneBatchATransaction(People):
+    batch = 1_000_000
+
+
+class PlainRows(People):
+    def told(self, number: int, events: Sequence[Event]) -> Iterator[Item]:
+        yield from super().told(number, events)
+        yield [{"id": 1}]
+
+
+class LoggedSecret(People):
+    def first(self, state: Json) -> int:
+        logging.getLogger("feed").debug("following as %s", self.config.password.get_secret_value())
+        return super().first(state)
+
+
+class SecretInTheState(People):
+    def state(self, at: int) -> Json:
+        return {"at": at, "password": self.config.password.get_secret_value()}
+
+
+class KeyErrorForAMissingStream(People):
+    def position(self, streams: Sequence[Stream]) -> Json:
+        known = {stream.name: stream for stream in self.streams()}
+        return super().position([known[stream.name] for stream in streams])
+
+
+class BusyAfterAnInterruption(People):
+    busy = False
+
+    def changes(self, streams: Sequence[Stream], state: Json) -> Iterator[Item]:
+        if self.busy:
+            raise PermanentError("the feed is being read")
+        self.busy = True
+        yield from super().changes(streams, state)
+        self.busy = False
+
+
+class PositionOnlyOnce(People):
+    def position(self, streams: Sequence[Stream]) -> Json:
+        if self.slot in self.db.slots:
+            raise PermanentError("the slot exists")
+        return super().position(streams)
+
+
+class LagBelowZero(People):
+    def lag_bytes(self, streams: Sequence[Stream]) -> int | None:
+        return super().lag_bytes(streams) or -1
+
+
+class InTheOrderOfBeginning(People):
+    def numbers(self, first: int, end: int) -> Iterable[int]:
+        return [number for number in range(end) if self.db.log[number].begun >= first]
+
+    def last(self, first: int, end: int) -> Iterator[Item]:
+        yield Checkpoint(self.state(max([first, *(entry.begun + 1 for entry in self.db.log[:end])])))
+
+
+MUTANTS: dict[type[People], str] = {
+    ConsumesWhatItReads: "test_the_same_state_gives_the_same_changes",
+    CheckpointWithinATransaction: "test_no_checkpoint_lies_within_a_transaction",
+    StateThatIsNotJson: "test_states_are_json",
+    PositionThatIsNotJson: "test_states_are_json",
+    LosesDeletes: "test_snapshot_and_changes_make_the_source",
+    DeleteWithoutItsKey: "test_deletes_carry_the_key",
+    KeyChangeAsUpdate: "test_a_changed_key_is_a_delete_and_a_create",
+    InTheOrderOfTheValues: "test_changes_of_a_key_come_in_order",
+    DoublesAfterResume: "test_resume_from_every_checkpoint_gives_the_rest",
+    LosesAfterResume: "test_resume_from_every_checkpoint_gives_the_rest",
+    PositionBehindTheEnd: "test_the_first_change_after_the_position_comes",
+    PositionBeforeTheEnd: "test_an_empty_feed_gives_only_a_checkpoint",
+    NeverEnds: "test_a_feed_ends_by_itself",
+    FollowsTheLogForEver: "test_a_feed_ends_by_itself",
+    OperationsOfItsOwn: "test_operations_are_known",
+    TellsOfOtherStreams: "test_changes_of_other_streams_do_not_come",
+    NullForWhatIsUnchanged: "test_unchanged_columns_are_named",
+    ForgetsTruncate: "test_a_truncate_is_told",
+    BlindToNewColumns: "test_a_new_column_comes",
+    UnannouncedColumn: "test_changes_fit_the_declared_schema",
+    ForgetsToRelease: "test_release_leaves_nothing",
+    ReleasesOnlyOnce: "test_release_may_come_twice_or_alone",
+    SilentWithoutItsLog: "test_a_released_log_is_never_an_empty_one",
+    AckTakesAll: "test_ack_keeps_what_is_later",
+    RefusesOldAcks: "test_ack_of_an_older_state_is_harmless",
+    EndsWithoutACheckpoint: "test_the_last_item_is_a_checkpoint",
+    SaysNothingOfAnEmptyLog: "test_an_empty_feed_gives_only_a_checkpoint",
+    OneBatchATransaction: "test_a_large_transaction_comes_in_several_batches",
+    PlainRows: "test_a_feed_gives_changes_and_checkpoints_only",
+    LoggedSecret: "test_the_feed_keeps_its_secrets",
+    SecretInTheState: "test_the_feed_keeps_its_secrets",
+    KeyErrorForAMissingStream: "test_an_unknown_stream_is_a_typed_error_of_the_feed",
+    BusyAfterAnInterruption: "test_an_interrupted_feed_can_be_followed_again",
+    PositionOnlyOnce: "test_position_finds_what_a_first_one_left",
+    LagBelowZero: "test_lag_is_a_number_or_unknown",
+    InTheOrderOfBeginning: "test_a_late_commit_comes_after_the_checkpoint",
+}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda cls: cls.__name__)
+def test_a_broken_feed_fails_exactly_the_check_that_names_its_fault(mutant: type[People], tmp_path: Path) -> None:
+    suite = PeopleFeed()
+    checks: dict[str, Callable[[FeedProbe], None]] = {
+        name: getattr(suite, name) for name in dir(suite) if name.startswith("test_")
+    }
+
+    failed = {name for name, check in checks.items() if failing_checks(Only(name, check), of(mutant, tmp_path / name))}
+
+    assert failed == {MUTANTS[mutant]}
+
+
+def test_every_check_of_the_feed_has_a_mutant_that_only_it_catches() -> None:
+    checks = {name for name in dir(FeedContract) if name.startswith("test_")}
+
+    assert checks - set(MUTANTS.values()) == {"test_the_class_declares_its_feed"}
+
+
+class Only:
+    """A suite of one check, so that each runs on a database of its own."""
+
+    def __init__(self, name: str, check: Callable[[FeedProbe], None]) -> None:
+        setattr(self, name, check)
+
+
+def of(mutant: type[People], folder: Path) -> FeedProbe:
+    settings = {"database": str(folder), "password": PASSWORD}
+    return FeedProbe(mutant, settings, folder, followed="people", max_items=2_000)
