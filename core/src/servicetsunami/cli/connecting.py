@@ -175,5 +175,12 @@ def _streams(texts: list[str] | None) -> Json:
                 field="--stream",
                 fix="write it as TABLE:NAME=VALUE, such as public.orders:cursor=updated_at",
             )
-        streams.setdefault(table, {})[name] = value.split(",") if name == "key" else value
+        streams.setdefault(table, {})[name] = _stream_value(name, value)
     return streams
+
+
+def _stream_value(name: str, value: str) -> Any:
+    """Read a list as `a,b` and a set of pairs as `a:x,b:y`; anything else is checked where it is stored."""
+    if name in ("rename", "mask"):
+        return {left: right for left, _, right in (pair.rpartition(":") for pair in value.split(","))}
+    return value.split(",") if name in ("key", "columns", "exclude", "hash") else value

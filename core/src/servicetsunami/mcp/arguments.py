@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from servicetsunami.mcp.schemas import config_properties
+from servicetsunami.operations.stream_settings import StreamSettings
 from servicetsunami.sdk import ConfigError, Json, nearest
 
 ConnectionId = Annotated[str, Field(description="Id of a connection, from connect_* or list_connections.")]
@@ -15,6 +17,14 @@ TenantId = Annotated[str | None, Field(description="Leave out: your own tenant i
 Limit = Annotated[int | None, Field(ge=1, le=1000, description="Most rows to return; 200 if left out.")]
 WaitSeconds = Annotated[float, Field(ge=0, le=300, description="How long to wait for the run to end.")]
 Cursor = Annotated[str | None, Field(description="next_cursor of the answer before.")]
+
+
+def _stream_schema(schema: Json) -> None:
+    """Show the settings of a stream; they are checked where they are stored, with words of their own."""
+    properties, _ = config_properties(StreamSettings)
+    settings = {"type": "object", "properties": properties, "additionalProperties": False}
+    del schema["anyOf"]
+    schema |= {"type": "object", "additionalProperties": settings}
 
 
 class Arguments(BaseModel):
@@ -41,7 +51,7 @@ class ConnectSource(TenantArguments):
     config: Annotated[Json, Field(description="The connector's own settings by name.")]
     streams: Annotated[
         Json | None,
-        Field(description="Settings per source table: {table: {target, cursor, key}}. Seldom needed."),
+        Field(description="Settings per source table. Seldom needed.", json_schema_extra=_stream_schema),
     ] = None
 
 

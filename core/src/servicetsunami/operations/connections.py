@@ -5,18 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from servicetsunami.operations.models import ConnectionList, ConnectResult, DeleteResult, TestResult
 from servicetsunami.operations.opened import with_source
+from servicetsunami.operations.stream_settings import check_streams, parse_streams
 from servicetsunami.operations.views import connection_view
 from servicetsunami.records import Connection
-from servicetsunami.sdk import ConfigError, Json, Source, TsunamiError, nearest, secret_fields
+from servicetsunami.sdk import Json, Source, TsunamiError, secret_fields
 
 if TYPE_CHECKING:
     from servicetsunami.operations.app import App, Caller
 
-_STREAM_SETTINGS = ("target", "cursor", "key")
 PASSED_THROUGH_NOTICE = (
     "The secret passed through this conversation. It is stored encrypted and never given back; to keep secrets out of "
     "conversations, connect with `tsunami connect` in a terminal instead."
@@ -32,12 +33,12 @@ async def connect_source(
     the same name replaces it. Raises `ConfigError` for settings that are not valid.
     """
     cls = app.plugins.connector(connector)
-    _check_stream_settings(streams or {})
+    streams = parse_streams(streams or {})
     app.new_source(cls, config, caller.tenant, threading.Event()).close()
     secrets = {field: str(config[field]) for field in secret_fields(cls.config_type) if config.get(field) is not None}
     app.redactor.add(secrets.values())
     settings = {field: value for field, value in config.items() if field not in secrets and value is not None}
-    connection = await _store(app, caller, name, connector, settings, secrets, streams or {})
+    connection = await _store(app, caller, name, connector, settings, secrets, streams)
     test = await test_connection(app, caller, connection.id)
     return ConnectResult(
         connection_id=connection.id,
@@ -55,7 +56,7 @@ async def test_connection(app: App, caller: Caller, connection_id: str) -> TestR
     began = time.perf_counter()
     tables, problem = None, None
     try:
-        tables = await with_source(app, connection, _check)
+        tables = await with_source(app, connection, partial(_check, connection.streams))
     except TsunamiError as error:
         problem = error.problem()
     await app.records.record_test(
@@ -85,9 +86,9 @@ async def delete_connection(app: App, caller: Caller, connection_id: str) -> Del
     return DeleteResult(connection_id=connection.id, name=connection.name, kept_tables=kept)
 
 
-def _check(source: Source[Any]) -> int:
+def _check(streams: Json, source: Source[Any]) -> int:
     source.check()
-    return sum(1 for _ in source.streams())
+    return check_streams(streams, source.streams())
 
 
 async def _store(
@@ -101,16 +102,3 @@ async def _store(
     return await app.records.create_connection(
         caller.tenant, name=name, connector=connector, settings=settings, secrets=secrets, streams=streams
     )
-
-
-def _check_stream_settings(streams: Json) -> None:
-    for stream, settings in streams.items():
-        unknown = [key for key in settings if key not in _STREAM_SETTINGS] if isinstance(settings, dict) else [stream]
-        if unknown:
-            raise ConfigError(
-                f"the settings of stream '{stream}' hold '{unknown[0]}', which is not known",
-                code="unknown_setting",
-                field=f"streams.{stream}",
-                fix="use target, cursor or key",
-                did_you_mean=nearest(unknown[0], _STREAM_SETTINGS),
-            )

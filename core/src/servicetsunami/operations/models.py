@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from servicetsunami.sdk import Problem
+from servicetsunami.sdk import Json, Problem
 
 Cell = bool | int | float | str | None
 """A value of a result. What JSON cannot hold exactly (decimals, 64-bit integers, dates, bytes) is text."""
@@ -62,6 +62,7 @@ class SourceTable(Result):
     description: str = ""
     columns: tuple[SourceColumn, ...] = Field((), description="Given when one table is asked for, or few match.")
     bronze_table: str | None = Field(None, description="Where it was synced to, if it was.")
+    settings: Json = Field({}, description="What the connection sets for it.")
 
 
 class SourceTables(Result):
@@ -72,6 +73,15 @@ class SourceTables(Result):
     total: int
     truncated: bool = False
     next_cursor: str | None = None
+
+
+class DriftFinding(Result):
+    """One difference between the source's columns and those that landed before."""
+
+    kind: Literal["added", "removed", "widened", "narrowed", "retyped", "rescued"]
+    column: str = Field(description="Its name in the table.")
+    before: str = Field("", description="The type that landed.")
+    after: str = Field("", description="The type at the source.")
 
 
 class RunView(Result):
@@ -96,6 +106,7 @@ class RunView(Result):
     message: str = ""
     problem: Problem | None = None
     notes: tuple[str, ...] = Field((), description="What a person should know of this run.")
+    drift: tuple[DriftFinding, ...] = Field((), description="How the source's columns changed.")
 
 
 class RunList(Result):
@@ -112,6 +123,7 @@ class ConnectionView(Result):
     connector: str
     settings: dict[str, Cell | list[Cell]]
     secrets: tuple[str, ...] = Field((), description="Names of the stored secrets.")
+    streams: Json = Field({}, description="Settings per source table.")
     available: bool = Field(description="False while the connector is not installed.")
     status: Literal["success", "failed", "untested"]
     tested_at: datetime | None = None

@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from servicetsunami.operations.models import QueryResult, SourceColumn, SourceTable, SourceTables
 from servicetsunami.operations.opened import with_source
 from servicetsunami.operations.paging import page
 from servicetsunami.operations.results import answer, row_limit
+from servicetsunami.operations.stream_settings import settings_of
 from servicetsunami.records import Connection
-from servicetsunami.sdk import ConfigError, Json, NotFound, Queryable, QueryLimits, Source, Stream, nearest
+from servicetsunami.sdk import ConfigError, NotFound, Queryable, QueryLimits, Source, Stream, nearest
 
 if TYPE_CHECKING:
     from servicetsunami.operations.app import App, Caller
@@ -44,7 +44,7 @@ async def list_source_tables(
     with_columns = len(shown) <= _COLUMNS_SHOWN_UP_TO
     return SourceTables(
         connection_id=connection.id,
-        tables=tuple(_view(configured(stream, connection), with_columns, owned.get(stream.id)) for stream in shown),
+        tables=tuple(_view(stream, connection, with_columns, owned.get(stream.id)) for stream in shown),
         total=len(found),
         truncated=next_cursor is not None,
         next_cursor=next_cursor,
@@ -94,29 +94,12 @@ def find_stream(streams: list[Stream], table_name: str) -> Stream:
 
 
 def configured(stream: Stream, connection: Connection) -> Stream:
-    """Return the stream with the connection's own choice of cursor and key; raises for columns it does not have."""
-    settings: Json = connection.streams.get(stream.id, {})
-    cursor, key = settings.get("cursor", stream.cursor), settings.get("key", stream.key)
-    key = (key,) if isinstance(key, str) else tuple(key)
-    if stream.schema is not None:
-        for column in (*key, *([cursor] if cursor else [])):
-            _require_column(stream, column)
-    return replace(stream, cursor=cursor, key=key)
+    """Return the stream with the connection's own choice of cursor and key; raises for settings it cannot follow."""
+    return settings_of(connection.streams, stream.id).applied(stream)
 
 
-def _require_column(stream: Stream, column: str) -> None:
-    names: list[str] = stream.schema.names if stream.schema is not None else []
-    if column not in names:
-        raise ConfigError(
-            f"the settings of stream '{stream.id}' name the column '{column}', which it does not have",
-            code="column_not_found",
-            field=f"streams.{stream.id}",
-            fix="connect again with a column the table has",
-            did_you_mean=nearest(column, names),
-        )
-
-
-def _view(stream: Stream, with_columns: bool, bronze_table: str | None) -> SourceTable:
+def _view(stream: Stream, connection: Connection, with_columns: bool, bronze_table: str | None) -> SourceTable:
+    stream = configured(stream, connection)
     schema: Any = stream.schema if with_columns and stream.schema is not None else ()
     return SourceTable(
         table_name=stream.id,
@@ -130,6 +113,7 @@ def _view(stream: Stream, with_columns: bool, bronze_table: str | None) -> Sourc
         description=stream.description,
         columns=tuple(SourceColumn(name=field.name, type=_source_type(field)) for field in schema),
         bronze_table=bronze_table,
+        settings=connection.streams.get(stream.id, {}),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from servicetsunami.operations.models import Cell, ConnectionView, RunView
+from servicetsunami.operations.models import Cell, ConnectionView, DriftFinding, RunView
 from servicetsunami.records import Connection, Run
 from servicetsunami.sdk import Problem
 
@@ -37,6 +37,7 @@ def run_view(run: Run, catalog: str) -> RunView:
         message=run.message,
         problem=Problem.model_validate(run.problem) if run.problem else None,
         notes=tuple(run.details.get("notes", ())),
+        drift=tuple(DriftFinding.model_validate(finding) for finding in run.details.get("drift", ())),
     )
 
 
@@ -49,6 +50,7 @@ def connection_view(app: App, connection: Connection) -> ConnectionView:
         connector=connection.connector,
         settings={name: _setting(value) for name, value in connection.settings.items()},
         secrets=connection.secret_names,
+        streams=connection.streams,
         available=connection.connector in app.plugins.connectors,
         status=status,
         tested_at=connection.tested_at,

@@ -98,6 +98,10 @@ class EmbeddedRecords:
         """Open the connection's secrets, at the moment they are needed to dial."""
         return await self._db.read(lambda db: credentials.reveal(db, self._vault, tenant, connection_id))
 
+    async def hash_key(self, tenant: str) -> bytes:
+        """Return the tenant's key for hashed columns, 32 bytes; another one after a rotation of the master key."""
+        return self._vault.derive(f"hash/{tenant}")
+
     async def rotate_keys(self) -> int:
         """Seal every secret anew under the current key; returns how many were.
 

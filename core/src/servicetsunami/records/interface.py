@@ -58,6 +58,9 @@ class Records(Protocol):
     async def reveal_secrets(self, tenant: str, connection_id: str) -> dict[str, str]:
         """Open the connection's secrets, at the moment they are needed to dial."""
 
+    async def hash_key(self, tenant: str) -> bytes:
+        """Return the tenant's key for hashed columns, 32 bytes; another one after a rotation of the master key."""
+
     async def rotate_keys(self) -> int:
         """Seal every secret anew under the current key; returns how many were."""
 

@@ -38,6 +38,10 @@ class MasterKey:
             raise _invalid(origin, "is not random")
         return cls(_derive(material, b"id")[:8].hex(), _derive(material, b"wrapping"), text.strip())
 
+    def derive(self, purpose: str) -> bytes:
+        """Return 32 bytes for one purpose; they tell nothing of the key nor of those for other purposes."""
+        return _derive(_decode(self.text) or b"", b"derived/" + purpose.encode())
+
     @classmethod
     def new(cls) -> MasterKey:
         """Make a key from the operating system's randomness."""

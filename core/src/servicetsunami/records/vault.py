@@ -55,6 +55,11 @@ class Vault:
         """Tell whether new master keys are made here, or handed over with the settings."""
         return self._store.writable
 
+    def derive(self, purpose: str) -> bytes:
+        """Return 32 bytes derived from the key that seals now, for one purpose; a rotation changes them."""
+        self._refresh()
+        return self._ring.newest.derive(purpose)
+
     def seal(self, name: SecretName, secret: str) -> bytes:
         """Seal a secret under a fresh key of its own."""
         self._refresh()

@@ -1,11 +1,16 @@
-"""Which columns of a stream land, and under which names."""
+"""Which columns of a stream land, under which names, and how they may be masked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
-from servicetsunami.sdk import Json
+from servicetsunami.sdk import DELETED_AT, OP, RESCUED, UNCHANGED, Json
+
+Mask: TypeAlias = Literal["null", "redact", "last4", "email"]
+RESERVED = frozenset({OP, UNCHANGED, RESCUED, DELETED_AT, "_synced_at", "_sync_id"})
+"""Names the host keeps for columns of its own."""
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping
-from typing import Literal, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from servicetsunami.sdk import ConfigError
+from servicetsunami.sync.choosing import Mask
 from servicetsunami.sync.fitting import plain, texts
-
-Mask = Literal["null", "redact", "last4", "email"]
-MASKS: tuple[Mask, ...] = get_args(Mask)
 
 _REDACTED = "***"
 _LAST4_FROM = 8

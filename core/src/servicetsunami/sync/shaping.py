@@ -29,7 +29,7 @@ import pyarrow as pa
 
 from servicetsunami.sdk import OP, RESCUED, UNCHANGED, ConfigError, DataError, Evolve, Json, Stream
 from servicetsunami.sdk.infer import text_of
-from servicetsunami.sync.choosing import Choice
+from servicetsunami.sync.choosing import RESERVED, Choice
 from servicetsunami.sync.drift import Finding, change_of, landing_type
 from servicetsunami.sync.fitting import Misfits, fit
 from servicetsunami.sync.masking import Masking
@@ -37,8 +37,8 @@ from servicetsunami.sync.schemas import SEEN, decode_schema, encode_schema
 
 __all__ = ["Shape", "decode_schema", "encode_schema", "settings_identity"]
 
-_CONTROL = (OP, UNCHANGED)
-_HOST = frozenset({*_CONTROL, RESCUED, "_synced_at", "_sync_id", "_deleted_at"})
+_BROUGHT = frozenset({OP, UNCHANGED, RESCUED})
+"""Columns of the host that a batch may bring."""
 
 
 class Shape:
@@ -129,7 +129,7 @@ class Shape:
         self._known = known is not None
         hidden = self._choice.hidden(self._source.schema.names if self._source.schema is not None else ())
         for field in known or ():
-            if field.name not in _HOST and field.name not in hidden:
+            if field.name not in RESERVED and field.name not in hidden:
                 self._fields[field.name] = field
         if self._source.schema is not None:
             self._meet(self._source.schema)
@@ -151,11 +151,11 @@ class Shape:
         """Yield the fields that land, under their new names. A column of nulls has no type yet, so it waits."""
         names: set[str] = set()
         for field in schema:
-            if field.name in _HOST or not self._choice.takes(field.name) or pa.types.is_null(field.type):
-                continue
             named = self._masking.field(field).with_name(self._choice.target(field.name))
-            if named.name in names:
-                raise _named_twice(named.name)
+            if named.name in _BROUGHT or not self._choice.takes(field.name) or pa.types.is_null(field.type):
+                continue
+            if named.name in names or named.name in RESERVED:
+                raise _name_taken(named.name)
             names.add(named.name)
             yield named
 
@@ -307,9 +307,11 @@ def _frozen(stream: str, new: list[str], changed: list[str]) -> ConfigError:
     )
 
 
-def _named_twice(name: str) -> DataError:
+def _name_taken(name: str) -> DataError:
+    reserved = name in RESERVED
+    found = "a name that every synced table keeps for itself" if reserved else "as another column already does"
     return DataError(
-        f"two columns of the source would land as '{name}'",
-        code="duplicate_column",
-        fix="rename or exclude one of them in the stream's settings",
+        f"a column of the source would land as '{name}', {found}",
+        code="reserved_column" if reserved else "duplicate_column",
+        fix="rename or exclude it in the stream's settings",
     )
