@@ -50,13 +50,13 @@ def test_a_mark_of_another_column_counts_for_nothing() -> None:
 def test_the_highest_value_of_a_batch_ignores_nulls() -> None:
     batch = pa.record_batch({"n": pa.array([Decimal("1.50"), None, Decimal("9.25")], pa.decimal128(6, 2))})
 
-    assert cursor.highest(batch, "n") == Decimal("9.25")
+    assert cursor.highest(batch.column("n")) == Decimal("9.25")
 
 
 def test_a_batch_of_nulls_has_no_mark_and_keeps_the_one_before() -> None:
     batch = pa.record_batch({"n": pa.nulls(3, pa.int64())})
 
-    assert cursor.later(7, cursor.highest(batch, "n")) == 7
+    assert cursor.later(7, cursor.highest(batch.column("n"))) == 7
 
 
 def test_a_cursor_that_cannot_be_a_mark_is_refused_by_name() -> None:

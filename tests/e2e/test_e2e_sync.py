@@ -165,7 +165,7 @@ def test_a_column_added_at_the_source_appears_and_old_rows_hold_null(lake: Lake)
     ]
 
 
-def test_a_column_that_changed_its_type_fails_the_run_and_leaves_the_table(lake: Lake) -> None:
+def test_values_of_a_column_that_changed_its_type_are_rescued_not_dropped(lake: Lake) -> None:
     lake.database.run(*CUSTOMERS)
     connection = lake.connect()
     sync(lake, connection, "customers")
@@ -176,12 +176,9 @@ def test_a_column_that_changed_its_type_fails_the_run_and_leaves_the_table(lake:
 
     run = sync(lake, connection, "customers")
 
-    assert run.status == "failed"
-    assert run.problem is not None
-    assert run.problem.code == "schema_conflict"
-    assert "balance" in run.problem.message
-    assert run.problem.fix
-    assert rows(lake, "select sum(balance) from bronze.customers") == [("625625.00",)]
+    assert (run.status, run.rows_rescued) == ("succeeded", 1000)
+    assert rows(lake, "select balance, _rescued from bronze.customers where id = 1") == [(None, '{"balance": "much"}')]
+    assert rows(lake, "select count(balance) from bronze.customers") == [(0,)]
 
 
 def test_two_schemas_with_one_table_name_land_in_two_tables(lake: Lake) -> None:

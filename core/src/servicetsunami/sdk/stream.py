@@ -29,6 +29,12 @@ class Stream:
     """Columns a person may choose as cursor, the likeliest first."""
     ordered: bool = False
     """True if `read()` yields rows in cursor order, so that every batch is a checkpoint."""
+    resumable: bool = False
+    """True if a full read that broke off can go on later, by another process, although the source has changed since.
+
+    Each part then holds the rows of certain values of the key, never of places or of a moment that is held open, and a
+    checkpoint's state means the same to any later instance. Rows that changed meanwhile are brought by the host.
+    """
     rows: int | None = None
     """Estimate of the number of rows, for progress and planning; None if unknown."""
     size_bytes: int | None = None

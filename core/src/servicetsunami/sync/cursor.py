@@ -26,13 +26,27 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "text": str,
 }
 
+_ARROW_KINDS: tuple[tuple[str, Callable[[pa.DataType], bool]], ...] = (
+    ("int", pa.types.is_integer),
+    ("float", pa.types.is_floating),
+    ("decimal", pa.types.is_decimal),
+    ("datetime", pa.types.is_timestamp),
+    ("date", pa.types.is_date),
+    ("text", lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind)),
+)
 
-def highest(batch: pa.RecordBatch, column: str, latest: datetime | None = None) -> Any:
-    """Return the greatest value of `column` that can mark how far a sync came, None if there is none.
+
+def highest(values: pa.Array, latest: datetime | None = None) -> Any:
+    """Return the greatest of a cursor's values that can mark how far a sync came, None if there is none.
 
     Nulls, NaN and infinities cannot, nor moments after `latest`: every change made until then would count as synced.
     """
-    return pc.max(_usable(batch.column(column), latest)).as_py()
+    return pc.max(_usable(values, latest)).as_py()
+
+
+def kind_of(kind: pa.DataType) -> str:
+    """Return the kind of mark that a cursor column of an Arrow type gives; '' where it can give none."""
+    return next((name for name, is_of in _ARROW_KINDS if is_of(kind)), "")
 
 
 def later(left: Any, right: Any) -> Any:

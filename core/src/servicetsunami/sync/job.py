@@ -8,7 +8,7 @@ from typing import Literal
 
 from servicetsunami.sdk import Evolve, Json, Stream, TableName
 
-SyncMode = Literal["full", "incremental"]
+SyncMode = Literal["full", "incremental", "changes"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,12 @@ class SyncJob:
     _: KW_ONLY
     identity: str = ""
     """Which source this is; rows of another one say nothing of how far this one was read."""
+    settings: Json = field(default_factory=dict)
+    """The connection's settings of the stream: `lag`, `deletes`, and how its rows are shaped."""
+    pepper: bytes = field(default=b"", repr=False)
+    """The tenant's key for hashed columns."""
+    recorded_seq: int | None = None
+    """The last commit of the stream that the records know of; None if they know of none."""
     evolve: Evolve = "add"
     parallel: int = 2
     """How many splits are read at once."""
@@ -71,3 +77,5 @@ class SyncOutcome:
     seq: int
     state: Json
     notes: tuple[str, ...] = ()
+    details: Json = field(default_factory=dict)
+    """What else is worth keeping with the run: `lag_bytes` of a feed, `drift` of the schema."""

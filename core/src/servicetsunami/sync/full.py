@@ -1,0 +1,138 @@
+"""A full sync: a generation is loaded aside, part by part, and swapped in when all of it is there.
+
+A run that died leaves its generation. The next one goes on with it where that makes an exact table: where the source
+says that a read can go on later (`Stream.resumable`) and rows have a key, so that what changed between the two moments
+of reading can be laid over it, from the change feed or, by cursor, from the earliest moment. Everything else is begun
+anew, and what was left is removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import reduce
+from typing import Any
+
+from servicetsunami.sdk import Commit, Json, Split, TransientError
+from servicetsunami.sync import cursor
+from servicetsunami.sync.applying import apply_onto
+from servicetsunami.sync.boundary import Boundary
+from servicetsunami.sync.committing import commit_surely
+from servicetsunami.sync.generation import Generation, Generations
+from servicetsunami.sync.job import SyncOutcome
+from servicetsunami.sync.loading import Loader
+from servicetsunami.sync.part import Part, PartWriter
+from servicetsunami.sync.task import Task
+
+_GENERATIONS = 2
+
+
+class FullSync:
+    """Fills a table anew; `with_feed` also takes the position from which a change feed goes on."""
+
+    def __init__(self, task: Task, *, with_feed: bool = False) -> None:
+        self._task = task
+        self._with_feed = with_feed
+        self._generations = Generations(task)
+
+    def run(self, before: Commit) -> SyncOutcome:
+        """Load and swap in; a generation that cannot be completed is begun once more."""
+        self._task.shape_for(before, anew=True)
+        for attempt in range(1, _GENERATIONS + 1):
+            try:
+                return self._load(before)
+            except TransientError as error:
+                if attempt == _GENERATIONS or error.code == "superseded":
+                    raise
+        raise AssertionError("the last generation returns or raises")
+
+    def _load(self, before: Commit) -> SyncOutcome:
+        task = self._task
+        task.progress.restart()
+        with task.opened() as source:  # it may hold a snapshot for the parts
+            generation = self._generations.begin(source, with_feed=self._with_feed)
+            try:
+                writers = [PartWriter(task, self._part(generation, split)) for split in generation.parts]
+                self._tell_resumed(generation, writers)
+                Loader(task, lambda part: {**part.progress_state(), "done": True}).load(writers)
+                more = self._completed(generation, writers)
+            except BaseException:
+                self._give_up(generation)
+                raise
+        return self._swap_in(generation, writers, before, more)
+
+    def _part(self, generation: Generation, split: Split | None) -> Part:
+        app = f"/{split.id}" if split else ""
+        load = self._task.load(generation=generation.name, app=app)
+        return Part(load, self._task.read(split=split), commits_at_checkpoints=True)
+
+    def _tell_resumed(self, generation: Generation, writers: Sequence[PartWriter]) -> None:
+        rows = sum(writer.resumed_rows for writer in writers)
+        if generation.is_resumed and rows:
+            self._task.progress.rows_written += rows
+            self._task.note(f"{rows:,} rows that run {generation.run} had loaded before it ended were gone on with.")
+
+    def _give_up(self, generation: Generation) -> None:
+        if not generation.resumable:
+            self._generations.give_up(generation)
+
+    def _completed(self, generation: Generation, writers: Sequence[PartWriter]) -> Json:
+        """Bring a generation of several moments to one moment; returns what its state says of where to go on."""
+        task = self._task
+        if generation.feed is not None:
+            feed = generation.feed
+            if generation.is_resumed:
+                feed = apply_onto(task, feed, app="#changes", generation=generation.name)
+            return {"feed": feed}
+        if not generation.is_resumed:
+            return self._marked(writers)
+        mark = _earliest([writer.reach.mark(None, task.lag) for writer in writers])
+        return task.marked(self._catch_up(generation, mark), None) if mark is not None else {}
+
+    def _catch_up(self, generation: Generation, since: Any) -> Any:
+        """Merge what changed since the earliest moment; returns the mark of the table that results."""
+        task = self._task
+        load = task.load(generation=generation.name, mode="merge", app="#catch-up")
+        writer = PartWriter(task, Part(load, task.read(since=since), commits_at_checkpoints=False))
+        Loader(task, _plain_state(task)).load([writer])
+        task.note(_DELETED_MEANWHILE)
+        return writer.reach.mark(since, task.lag)
+
+    def _marked(self, writers: Sequence[PartWriter]) -> Json:
+        reach = reduce(lambda left, right: left.joined(right), [writer.reach for writer in writers])
+        mark = reach.mark(None, self._task.lag)
+        return self._task.marked(mark, _joined_boundary(writers))
+
+    def _swap_in(
+        self, generation: Generation, writers: Sequence[PartWriter], before: Commit, more: Json
+    ) -> SyncOutcome:
+        task = self._task
+        schema = next((writer.schema for writer in writers if writer.seq), writers[0].schema)
+        load = replace(task.load(generation=generation.name), schema=schema)
+        last = Commit(before.seq + 1, task.state({**more, **task.landed()}))
+        commit_surely(task.sink, task.load(), last, lambda seq, state: task.sink.replace(load, seq, state), "replace")
+        self._generations.forget(generation)
+        return task.outcome(last.seq, last.state)
+
+
+def _plain_state(task: Task) -> Callable[[PartWriter], Json]:
+    return lambda _: task.state()
+
+
+def _joined_boundary(writers: Sequence[PartWriter]) -> Boundary | None:
+    boundaries = [writer.boundary for writer in writers if writer.boundary is not None]
+    return reduce(lambda left, right: left.joined(right), boundaries) if boundaries else None
+
+
+def _earliest(marks: Sequence[Any]) -> Any:
+    return (
+        None
+        if None in marks
+        else reduce(lambda left, right: right if cursor.later(left, right) == left else left, marks)
+    )
+
+
+_DELETED_MEANWHILE = (
+    "The rows were read at several moments, since an earlier run ended before its end. What was added or changed "
+    "between them is in the table; a row that was deleted between them may still be, until the next full sync."
+)

@@ -1,0 +1,131 @@
+"""The generation a full sync loads aside, and how a later run finds the one that a dead run left.
+
+A note aside of the table names the generation under way and how it was planned. A generation has a name of its own and
+is removed only after another one took the table's place, so a run that was believed dead can do no harm: what it still
+commits goes where nobody looks, and the table's commit numbers are taken.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pyarrow as pa
+
+from servicetsunami.sdk import Commit, Json, Load, Source, Split, Splittable, TsunamiError
+from servicetsunami.sync.abilities import can, feed_of
+from servicetsunami.sync.committing import commit_surely
+from servicetsunami.sync.failpoints import reach
+from servicetsunami.sync.schemas import encode_schema
+from servicetsunami.sync.task import Task
+
+_SPLITS_PER_READER = 4
+
+
+@dataclass(frozen=True)
+class Generation:
+    """Rows on their way, and how they are read."""
+
+    name: str
+    run: str
+    """The run that began it."""
+    resumable: bool
+    splits: tuple[Split, ...] = ()
+    """The parts; () where the stream is read as a whole."""
+    feed: Json | None = None
+    """The change feed's position before the first row was read."""
+    fits: Json = field(default_factory=dict)
+    """What must be the same for a later run to go on with it."""
+    left: tuple[str, ...] = ()
+    """Generations of dead runs, to be removed once this one is in place."""
+    is_resumed: bool = False
+
+    @property
+    def parts(self) -> Sequence[Split | None]:
+        """What is read alone; [None] is the whole stream."""
+        return self.splits or [None]
+
+    def to_json(self) -> Json:
+        """Write the note."""
+        splits = [{"id": split.id, "params": split.params, "rows": split.rows} for split in self.splits]
+        own = {"name": self.name, "run": self.run, "resumable": self.resumable, "feed": self.feed}
+        return {**own, "splits": splits, "fits": self.fits, "left": list(self.left)}
+
+    @staticmethod
+    def from_json(note: Json, fits: Json) -> Generation:
+        """Read a note that fits."""
+        splits = tuple(Split(split["id"], split["params"], split["rows"]) for split in note["splits"])
+        left = tuple(note["left"])
+        return Generation(note["name"], note["run"], True, splits, note["feed"], fits, left, is_resumed=True)
+
+
+class Generations:
+    """The generations of one job's table."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        job = task.job
+        aside = f"{job.app}#under-way"
+        self._load = Load(job.table, pa.schema([("note", pa.string())]), app=aside, generation=aside)
+
+    def begin(self, source: Source[Any], *, with_feed: bool) -> Generation:
+        """Go on with what a dead run left, if that makes an exact table; else plan a new generation."""
+        last = self._task.sink.committed(self._load)
+        note, fits = last.state.get("generation"), self._fits(with_feed)
+        if note and note["resumable"] and note["fits"] == fits:
+            return Generation.from_json(note, fits)
+        left = [*note["left"], note["name"]] if note else []
+        generation = self._planned(source, fits, left, with_feed=with_feed)
+        self._write(last, generation)
+        return generation
+
+    def forget(self, generation: Generation) -> None:
+        """Remove all that is aside: `generation`, now in place or not wanted, and what dead runs left."""
+        reach("before_discard")
+        for name in (*generation.left, generation.name, self._load.generation or ""):
+            with suppress(TsunamiError):  # what cannot be removed is swept up by the sink in time
+                self._task.sink.discard(self._task.job.table, name)
+
+    def give_up(self, generation: Generation) -> None:
+        """Remove a generation of this run only: a dead run that was none would take its own, gone, for an empty one."""
+        reach("before_discard")
+        for name in (generation.name, *([] if generation.left else [self._load.generation or ""])):
+            with suppress(TsunamiError):  # what stopped the load is the error to tell
+                self._task.sink.discard(self._task.job.table, name)
+
+    def _planned(self, source: Source[Any], fits: Json, left: list[str], *, with_feed: bool) -> Generation:
+        task = self._task
+        feed = feed_of(source).position([task.stream]) if with_feed else None
+        reach("after_position")
+        # What changes between two moments of reading is brought by the feed, or else by the cursor, onto the key.
+        exact = bool(task.key) and (with_feed or task.stream.cursor is not None) and task.stream.schema is not None
+        name = f"{task.job.run_id}_{secrets.token_hex(4)}"
+        return Generation(
+            name, task.job.run_id, task.stream.resumable and exact, self._plan(source), feed, fits, tuple(left)
+        )
+
+    def _plan(self, source: Source[Any]) -> tuple[Split, ...]:
+        job = self._task.job
+        if job.parallel < 2 or not can(source, Splittable):
+            return ()
+        planner = cast("Splittable", source)
+        return tuple(planner.splits(self._task.read(), job.parallel * _SPLITS_PER_READER))
+
+    def _fits(self, with_feed: bool) -> Json:
+        task = self._task
+        schema = encode_schema(task.shape.landed)
+        own = {"identity": task.job.identity, "shape": task.shaping, "schema": schema, "with_feed": with_feed}
+        fits: Json = json.loads(json.dumps({**own, "key": task.key, "cursor": task.stream.cursor}))
+        return fits
+
+    def _write(self, last: Commit, generation: Generation) -> None:
+        state = {"writer": self._task.writer, "generation": generation.to_json()}
+        transaction = self._task.sink.begin(self._load)
+        try:
+            commit_surely(self._task.sink, self._load, Commit(last.seq + 1, state), transaction.commit, "note")
+        finally:
+            transaction.abort()
