@@ -1,11 +1,11 @@
-"""The source contract's checks of watermarks: a good connector passes, each broken one fails its check only."""
+"""The contract while others write to the source: a good connector passes, each broken one fails its check only."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ class Table:
     rows: list[dict[str, int]] = field(default_factory=lambda: [{"id": n, "at": n * 10} for n in range(1, 5)])
     clock: Iterator[int] = field(default_factory=lambda: count(50))
     open: set[int] = field(default_factory=set)
+    held: set[int] = field(default_factory=set)
 
 
 TABLES: dict[str, Table] = defaultdict(Table)
@@ -41,7 +42,7 @@ class Orders(Source[OrdersConfig], Splittable):
     name = "orders"
 
     def streams(self) -> Iterable[Stream]:
-        yield Stream("orders", schema=SCHEMA, key=("id",), cursor="at")
+        yield Stream("orders", schema=SCHEMA, key=("id",), cursor="at", resumable=True)
 
     def read(self, read: Read) -> Iterator[Item]:
         if read.stream.name != "orders":
@@ -119,18 +120,54 @@ class ExclusiveAtTheWatermark(Orders):
         return super().wanted(row, read) and (read.since != greatest or row["at"] > greatest)
 
 
+class PartsOfPlaces(Orders):
+    def wanted(self, row: dict[str, int], read: Read) -> bool:
+        rows = TABLES[self.config.table].rows
+        if read.split is None:
+            return super().wanted(row, read)
+        of, rest = read.split.params["of"], read.split.params["rest"]
+        return bool(rows[::-1].index(row) * of // read.split.params["rows"] == rest)
+
+    def splits(self, read: Read, target: int) -> Sequence[Split]:
+        rows = len(TABLES[self.config.table].rows)
+        return [replace(part, params={**part.params, "rows": rows}) for part in super().splits(read, target)]
+
+
+class PartsOfAMoment(Orders):
+    def close(self) -> None:
+        TABLES[self.config.table].held.discard(id(self))
+
+    def splits(self, read: Read, target: int) -> Sequence[Split]:
+        TABLES[self.config.table].held.add(id(self))
+        return [replace(part, params={**part.params, "moment": id(self)}) for part in super().splits(read, target)]
+
+    def wanted(self, row: dict[str, int], read: Read) -> bool:
+        held = read.split is None or read.split.params["moment"] in TABLES[self.config.table].held
+        return held and super().wanted(row, read)
+
+
+class ResumableWithoutAKey(Orders):
+    def streams(self) -> Iterable[Stream]:
+        return [replace(stream, key=()) for stream in super().streams()]
+
+
 MUTANTS: dict[type[Orders], str] = {
     DeafToOpenTransactions: "test_a_late_row_is_never_below_the_watermark",
     WatermarkAsText: "test_a_watermark_is_a_value_of_the_cursor",
     SilentSince: "test_a_read_gives_one_watermark",
     WatermarkTwice: "test_a_read_gives_one_watermark",
     SilentPart: "test_every_part_gives_a_watermark_or_none_does",
+    PartsOfPlaces: "test_a_resumable_stream_is_read_on_after_its_planner",
+    PartsOfAMoment: "test_a_resumable_stream_is_read_on_after_its_planner",
+    ResumableWithoutAKey: "test_a_resumable_stream_is_read_on_after_its_planner",
     ExclusiveAtTheWatermark: "test_a_read_since_the_watermark_repeats_its_rows",
 }
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda cls: cls.__name__)
-def test_a_broken_watermark_fails_exactly_the_check_that_names_its_fault(mutant: type[Orders], tmp_path: Path) -> None:
+def test_a_broken_connector_under_writes_fails_exactly_the_check_that_names_its_fault(
+    mutant: type[Orders], tmp_path: Path
+) -> None:
     probe = SourceProbe(mutant, {"table": str(tmp_path)}, tmp_path)
 
     failed = failing_checks(OrdersContract(), probe)

@@ -1,9 +1,9 @@
-"""What the host relies on where a read says how far its cursor is settled; part of `SourceContract`."""
+"""What the host relies on while others write to the source: watermarks, parts read later; part of `SourceContract`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pyarrow as pa
@@ -13,8 +13,8 @@ from servicetsunami.sdk import Read, Splittable, Stream
 from servicetsunami.sdk.testing.probe import Reading, SourceProbe, canonical
 
 
-class WatermarkChecks:
-    """The checks of watermarks; without one in any read they are skipped."""
+class MeanwhileChecks:
+    """The checks of watermarks and of resumable streams; where there are none they are skipped."""
 
     def late_row(self, config: Mapping[str, Any], stream: Stream) -> AbstractContextManager[None]:
         """Write a row whose cursor value is taken on entering, and commit it on leaving; override this.
@@ -73,6 +73,35 @@ class WatermarkChecks:
             found = set(canonical(before.rows)) | set(canonical(after.rows))
             missed = [text for text in canonical(probe.read(Read(stream)).rows) if text not in found]
             assert not missed, f"{stream.id}: {len(missed)} row committed late was passed over by the watermark"
+
+    def test_a_resumable_stream_is_read_on_after_its_planner(self, probe: SourceProbe) -> None:
+        """Parts that were planned hold every row once, also when the planner is gone and a row was written since."""
+        if not issubclass(probe.connector, Splittable):
+            pytest.skip("the connector is not Splittable")
+        for stream, reading in _resumable(probe):
+            with probe.open() as planner:
+                assert isinstance(planner, Splittable)
+                parts = planner.splits(Read(stream), 3)
+            with self._written(probe, stream):
+                pass
+            got = canonical([row for part in parts for row in probe.read(Read(stream, split=part)).rows])
+
+            lost = set(canonical(reading.rows)) - set(got) if parts else set()
+            assert stream.key, f"{stream.id} is resumable, but rows that changed meanwhile cannot be told without a key"
+            assert not lost, f"{stream.id}: {len(lost)} rows are in no part any more"
+            assert len(set(got)) == len(got), f"{stream.id}: a row is in two parts"
+
+    def _written(self, probe: SourceProbe, stream: Stream) -> AbstractContextManager[None]:
+        """Write a row where the suite can."""
+        can = type(self).late_row is not MeanwhileChecks.late_row and stream.cursor
+        return self.late_row(probe.settings, stream) if can else nullcontext()
+
+
+def _resumable(probe: SourceProbe) -> Iterator[tuple[Stream, Reading]]:
+    found = [(stream, reading) for stream, reading in probe.whole() if stream.resumable and reading.rows]
+    if not found:
+        pytest.skip("no stream with rows is resumable")
+    yield from found
 
 
 def _settling(probe: SourceProbe) -> Iterator[tuple[Stream, Reading]]:

@@ -34,7 +34,7 @@ from servicetsunami.sdk import (
     manifest,
 )
 from servicetsunami.sdk.testing.probe import Caught, Reading, SourceProbe, canonical, overheard
-from servicetsunami.sdk.testing.settled import WatermarkChecks
+from servicetsunami.sdk.testing.settled import MeanwhileChecks
 
 _LOOKS_SECRET = re.compile(r"password|passphrase|secret|token|api_?key|private_?key|credential")
 _ANSWERS_TO_BAD_SETTINGS = (ConfigError, AuthError, PermissionDenied, NotFound)
@@ -47,7 +47,7 @@ print(*sorted(new - set(sys.stdlib_module_names) - {sys.argv[1].partition(".")[0
 """
 
 
-class SourceContract(WatermarkChecks):
+class SourceContract(MeanwhileChecks):
     """What the host relies on. A check that has nothing to look at is skipped and says why."""
 
     connector: ClassVar[type[Source[Any]]]
