@@ -74,7 +74,7 @@ class Shape:
         `ConfigError` (`schema_frozen`) where the source has what a frozen table does not.
         """
         masking = Masking(settings.get("hash", ()), settings.get("mask", {}), pepper)
-        shape = cls(stream, Choice.of(settings), masking, settings.get("evolve", evolve))
+        shape = cls(stream, Choice.of(settings), masking, settings.get("evolve") or evolve)
         shape._start(known)
         return shape
 
