@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from servicetsunami.cli.commands import installation, lakehouse, runs, serving, sources
+from servicetsunami.cli.commands import installation, lakehouse, runs, schedules, serving, sources
 from servicetsunami.cli.group import Commands
 from servicetsunami.cli.options import Spoken, pairs
 
@@ -70,6 +70,16 @@ def _add_groups() -> None:
     history.command("show")(runs.show)
     history.command("cancel")(runs.cancel)
     tsunami.add_typer(history, name="runs")
+
+    again = _group("List the schedules, add or remove one, or run them.")
+    again.callback(invoke_without_command=True)(schedules.schedules)
+    again.command("add")(schedules.add)
+    again.command("list")(schedules.listed)
+    again.command("remove")(schedules.remove)
+    again.command("pause")(schedules.pause)
+    again.command("resume")(schedules.resume)
+    again.command("run")(schedules.run)
+    tsunami.add_typer(again, name="schedule")
 
 
 def _add_administration() -> None:

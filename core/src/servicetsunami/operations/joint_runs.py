@@ -103,7 +103,7 @@ class JointRuns:
         task = self._tasks[run.id] = asyncio.create_task(self._execute(joint), name=run.id)
         task.add_done_callback(lambda _: self._tasks.pop(run.id, None))
 
-    async def wait(self, run_id: str, seconds: float) -> bool:
+    async def wait(self, run_id: str, seconds: float | None = None) -> bool:
         """Wait until a joint run of this process has ended, or so long; False if it is not of this process."""
         task = self._tasks.get(run_id)
         if task is not None:
@@ -198,6 +198,8 @@ class JointRuns:
             await self._change(joint, status=RunStatus.SUCCEEDED, message=f"{done}.", **_counts(joint))
 
     async def _fail(self, joint: _Joint, error: TsunamiError) -> None:
+        if "schedule" in joint.run.details:
+            log.warning("run %s of a schedule failed: %s", joint.run.id, error.message)
         problem = error.problem().model_dump(mode="json")
         with suppress(TsunamiError):  # once the records can be written again, the run is marked as interrupted
             await self._change(joint, status=RunStatus.FAILED, problem=problem, message=error.message, **_counts(joint))

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 def sync(
     context: typer.Context,
     connection: Connection,
-    tables: Annotated[list[str], typer.Argument(metavar="TABLE...", help="Tables at the source.")],
+    tables: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TABLE...]", help="Tables at the source; those that landed if left out."),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every table of the source.")] = False,
     mode: Annotated[
         str | None, typer.Option(help="incremental or full; incremental where it is possible if left out.")
     ] = None,
@@ -28,33 +32,59 @@ def sync(
     """Bring tables into the lakehouse, or up to date."""
     from servicetsunami.cli.show.runs import show_runs_ended
 
-    result = emit(
-        perform(context, lambda app, caller: _sync_each(app, caller, connection, tables, mode)),
-        show_runs_ended,
-        as_json=as_json,
+    named = tables or []
+    _refuse_both(named, every)
+    one = named[0] if len(named) == 1 else None
+    result, asked = perform(
+        context,
+        lambda app, caller: (
+            _sync_one(app, caller, connection, one, mode)
+            if one
+            else _sync_many(app, caller, connection, named, every, mode)
+        ),
     )
-    _end(code_of_runs(result.runs, asked=len(tables)))
+    emit(result, show_runs_ended, as_json=as_json)
+    _end(code_of_runs(result.runs, asked=asked))
 
 
-async def _sync_each(app: App, caller: Caller, connection: str, tables: list[str], mode: str | None) -> RunList:
-    """Sync one table after the other; an error of one stops the others only if none of them came to a run."""
+async def _sync_one(app: App, caller: Caller, connection: str, table: str, mode: str | None) -> tuple[RunList, int]:
     from servicetsunami.cli.progress import watching
     from servicetsunami.operations.models import RunList
     from servicetsunami.operations.sync import sync_to_bronze
-    from servicetsunami.sdk import TsunamiError
 
-    ended, errors = [], []
-    for table in tables:
-        try:
-            with watching(table) as watch:
-                ended.append(await sync_to_bronze(app, caller, connection, table, sync_mode=mode, on_progress=watch))
-        except TsunamiError as error:
-            errors.append(error)
-    if not ended:
-        raise errors[0]
-    for failure in errors:
-        Screen().problem(failure.problem())
-    return RunList(runs=tuple(ended))
+    with watching(table) as watch:
+        run = await sync_to_bronze(app, caller, connection, table, sync_mode=mode, on_progress=watch)
+    return RunList(runs=(run,)), 1
+
+
+async def _sync_many(
+    app: App, caller: Caller, connection: str, tables: list[str], every: bool, mode: str | None
+) -> tuple[RunList, int]:
+    """Sync several tables, all of them where none is named; return their runs, and how many there should be."""
+    from servicetsunami.cli.progress import watching
+    from servicetsunami.operations.models import RunList
+    from servicetsunami.operations.sync_many import sync_connection
+
+    with watching(connection) as watch:
+        result = await sync_connection(
+            app, caller, connection, tables, all_tables=every, sync_mode=mode, on_progress=watch
+        )
+    for table in result.tables:
+        if table.run is None and table.problem is not None:
+            Screen().problem(table.problem)
+    return RunList(runs=tuple(table.run for table in result.tables if table.run)), len(result.tables)
+
+
+def _refuse_both(tables: list[str], every: bool) -> None:
+    if tables and every:
+        from servicetsunami.sdk import ConfigError
+
+        raise ConfigError(
+            "--all takes every table, so none can be named beside it",
+            code="usage",
+            field="--all",
+            fix="leave out --all or the tables",
+        )
 
 
 def listed(

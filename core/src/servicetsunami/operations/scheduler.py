@@ -1,0 +1,129 @@
+"""Starting what is due: one process at a time does, for all tenants.
+
+A moment is handled once, whatever happens: it is claimed in the records together with the run it gets. One that was
+missed, because no process ran or the schedule's last run had not ended, is made up for by one run, however many moments
+have passed since. A clock that is set back starts nothing anew: a schedule only moves forward.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from servicetsunami.operations.app import App, Caller
+from servicetsunami.operations.joint_runs import PlannedTable
+from servicetsunami.operations.models import RunList
+from servicetsunami.operations.recurrence import following
+from servicetsunami.operations.sync import get_run, list_runs
+from servicetsunami.operations.sync_many import plan_tables
+from servicetsunami.records import Run, Schedule
+from servicetsunami.sdk import NotFound, TsunamiError
+
+log = logging.getLogger(__name__)
+_LEASE = "scheduler"
+_LEASE_TIME = timedelta(seconds=30)
+_POLL_SECONDS = 5.0
+
+
+async def run_due(app: App) -> RunList | None:
+    """Start what is due now and wait until it has ended; None while another process is the one to do it."""
+    scheduler = Scheduler(app)
+    try:
+        started = await scheduler.start_due()
+    finally:
+        await scheduler.close()
+    if started is None:
+        return None
+    for run in started:
+        await app.joint_runs.wait(run.id)
+    return RunList(runs=tuple([await get_run(app, Caller(run.tenant, local=False), run.id) for run in started]))
+
+
+def utc_now() -> datetime:
+    """Return the present moment."""
+    return datetime.now(UTC)
+
+
+class Scheduler:
+    """Starts the runs of schedules that are due, while it holds the installation's one lease for that."""
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        now: Callable[[], datetime] = utc_now,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._app = app
+        self._now = now
+        self._sleep = sleep
+        self._owner = f"{app.presence.owner}/{_LEASE}"
+
+    async def run(self) -> None:
+        """Start what is due, until cancelled; another process takes over then."""
+        try:
+            while True:
+                await self._try()
+                await self._sleep(_POLL_SECONDS)
+        finally:
+            await self.close()
+
+    async def start_due(self) -> tuple[Run, ...] | None:
+        """Start what is due now and return the runs; None while another process is the one to do it."""
+        if not await self._app.records.lease(_LEASE, self._owner, _LEASE_TIME):
+            return None
+        due = await self._app.records.due_schedules(self._now())
+        started = [await self._start(schedule) for schedule in due]
+        return tuple(run for run in started if run is not None)
+
+    async def close(self) -> None:
+        """Let another process take over at once."""
+        with suppress(TsunamiError):  # otherwise it takes over when the lease expires
+            await self._app.records.release(_LEASE, self._owner)
+
+    async def _try(self) -> None:
+        try:
+            await self.start_due()
+        except TsunamiError as error:
+            log.warning("schedules could not be looked at: %s", error.message)
+
+    async def _start(self, schedule: Schedule) -> Run | None:
+        try:
+            return await self._claim(schedule)
+        except TsunamiError as error:
+            log.warning("schedule %s could not be started: %s", schedule.id, error.message)
+            return None
+
+    async def _claim(self, schedule: Schedule) -> Run | None:
+        caller = Caller(schedule.tenant, local=False)
+        if await self._is_busy(schedule, caller):
+            return None
+        next_at = following(
+            schedule.kind, schedule.expression, schedule.timezone, now=self._now(), due=schedule.next_at
+        )
+        run = await self._app.records.claim_schedule(schedule, next_at=next_at, owner=self._app.presence.owner)
+        if run is not None:
+            log.info("schedule %s started run %s", schedule.id, run.id)
+            self._app.joint_runs.start(run, caller, schedule.connection_id, partial(self._plan, schedule))
+        return run
+
+    async def _is_busy(self, schedule: Schedule, caller: Caller) -> bool:
+        """Tell whether the schedule's last run goes on; one whose process is gone does not."""
+        if schedule.last_run_id is None:
+            return False
+        try:
+            run = await self._app.records.run(schedule.tenant, schedule.last_run_id)
+            if not run.status.is_final:
+                await list_runs(self._app, caller, limit=1)  # marks what was interrupted
+                run = await self._app.records.run(schedule.tenant, schedule.last_run_id)
+        except NotFound:
+            return False
+        return not run.status.is_final
+
+    async def _plan(self, schedule: Schedule) -> Sequence[PlannedTable]:
+        connection = await self._app.records.connection(schedule.tenant, schedule.connection_id)
+        return await plan_tables(self._app, connection, schedule.streams)
