@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, closing
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 from servicetsunami.operations.joint_runs import JointRuns
 from servicetsunami.operations.problems import config_error
 from servicetsunami.operations.runs import RunKeeper
+from servicetsunami.operations.workers import Workers
 from servicetsunami.plugins import Plugins, discover
 from servicetsunami.records import Connection, Records, open_records, open_vault
 from servicetsunami.runtime import (
@@ -27,7 +29,7 @@ from servicetsunami.runtime import (
     live_secrets,
     refuse_unserved,
 )
-from servicetsunami.sdk import ConfigError, Sink, Source, Warehouse
+from servicetsunami.sdk import Config, ConfigError, Sink, Source, Warehouse
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class App:
         self.records = records
         self.presence = presence
         self.redactor = Redactor(live_secrets(self.settings))
+        self.workers = Workers(self.settings, self.redactor)
         self.runs = RunKeeper(self)
         self.joint_runs = JointRuns(self)
 
@@ -64,10 +67,16 @@ class App:
         return cls if cls is not None and issubclass(cls, Warehouse) else None
 
     def open_source(self, connection: Connection, secrets: Mapping[str, str], cancel: threading.Event) -> Source[Any]:
-        """Make a source instance of a connection; the caller closes it."""
+        """Make a source instance of a connection, in a worker process; the caller closes it."""
+        from servicetsunami.sync.workers import Spec
+
         cls = self.plugins.connector(connection.connector)
         config = {**connection.settings, **secrets}
-        return self.new_source(cls, config, connection.tenant, cancel, connection=connection.id)
+        parsed = _parsed(cls, config)
+        folder = self._folder(connection.tenant, cls.name)
+        known = tuple(secrets.values())
+        spec = Spec(cls, config, connection.tenant, connection.id, folder, self._policy, known)
+        return self.workers.open(spec, parsed, cancel)
 
     def new_source(
         self,
@@ -75,15 +84,9 @@ class App:
         config: Mapping[str, Any],
         tenant: str,
         cancel: threading.Event,
-        *,
-        connection: str = "",
     ) -> Source[Any]:
         """Make a source instance from raw settings; raises `ConfigError` that names the field, never its value."""
-        try:
-            parsed = cls.config_type.model_validate(dict(config))
-        except ValidationError as error:
-            raise config_error(error, cls) from None
-        return cls(parsed, self._context(tenant, cls.name, cancel, connection))
+        return cls(_parsed(cls, config), self._context(tenant, cls.name, cancel))
 
     def open_sink(self, tenant: str, cancel: threading.Event) -> Sink[Any]:
         """Make an instance of the active sink for a tenant; the caller closes it."""
@@ -101,16 +104,29 @@ class App:
             )
         return sink, sink
 
-    def _context(self, tenant: str, plugin: str, cancel: threading.Event, connection: str = "") -> HostContext:
-        policy = AddressPolicy(self.settings.allow_private_addresses, self.settings.allowed_networks)
-        folder = self.settings.home / "data" / tenant / plugin
-        return HostContext(tenant, plugin, folder, policy, cancel, self.redactor, connection)
+    def _context(self, tenant: str, plugin: str, cancel: threading.Event) -> HostContext:
+        return HostContext(tenant, plugin, self._folder(tenant, plugin), self._policy, cancel, self.redactor)
+
+    def _folder(self, tenant: str, plugin: str) -> Path:
+        return self.settings.home / "data" / tenant / plugin
+
+    @property
+    def _policy(self) -> AddressPolicy:
+        return AddressPolicy(self.settings.allow_private_addresses, self.settings.allowed_networks)
 
     async def close(self) -> None:
         """Park the runs and release the records."""
         await self.joint_runs.close()
         await self.runs.close()
+        await asyncio.to_thread(self.workers.close)
         await self.records.close()
+
+
+def _parsed(cls: type[Source[Any]], config: Mapping[str, Any]) -> Config:
+    try:
+        return cls.config_type.model_validate(dict(config))
+    except ValidationError as error:
+        raise config_error(error, cls) from None
 
 
 def _ready(home: Path) -> Path:

@@ -85,6 +85,12 @@ class Settings(BaseModel):
         (), description="Private networks that may be reached all the same, such as `10.1.0.0/16`."
     )
     query_timeout_seconds: float = Field(30.0, gt=0, le=3600, description="How long a query may take.")
+    worker_memory_mb: int = Field(
+        2048, ge=128, description="How much memory the worker process of one read may use, in MiB."
+    )
+    worker_silence_seconds: float = Field(
+        300.0, gt=0, le=86_400, description="How long a source may give nothing before its read is ended and retried."
+    )
     evolve: Literal["add", "widen", "freeze"] = Field(
         "add",
         description="What a sync does when a table's columns changed at the source: `add` new ones, also `widen` "

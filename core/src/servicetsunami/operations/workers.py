@@ -1,0 +1,48 @@
+"""The worker processes of an app: made when a source is first opened in one, ended with the app."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from servicetsunami.runtime import Redactor, Settings
+
+if TYPE_CHECKING:
+    from servicetsunami.sdk import Config, Source
+    from servicetsunami.sync.workers import Spec, WorkerPool
+
+
+class Workers:
+    """Opens sources in worker processes; threads may share it."""
+
+    def __init__(self, settings: Settings, redactor: Redactor) -> None:
+        self._settings = settings
+        self._redactor = redactor
+        self._lock = threading.Lock()
+        self._pool: WorkerPool | None = None
+
+    def warm(self) -> None:
+        """Begin to start what workers come from, so that the first read does not wait for it."""
+        self._ready().warm()
+
+    def open(self, spec: Spec, config: Config, cancel: threading.Event) -> Source[Any]:
+        """Open a source in a worker; the caller closes it."""
+        from servicetsunami.sync.workers import open_in_worker
+
+        return open_in_worker(self._ready(), spec, config, cancel)
+
+    def close(self) -> None:
+        """End every worker."""
+        with self._lock:
+            if self._pool is not None:
+                self._pool.close()
+                self._pool = None
+
+    def _ready(self) -> WorkerPool:
+        from servicetsunami.sync.workers import Limits, WorkerPool
+
+        with self._lock:
+            if self._pool is None:
+                limits = Limits(self._settings.worker_memory_mb, self._settings.worker_silence_seconds)
+                self._pool = WorkerPool(limits, self._redactor)
+            return self._pool

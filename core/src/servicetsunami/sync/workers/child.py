@@ -1,0 +1,51 @@
+"""The worker's side: it opens one plugin instance after another and answers the calls that come over its socket."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import threading
+from queue import SimpleQueue
+
+from servicetsunami.sync.workers import limits
+from servicetsunami.sync.workers.answering import Answering
+from servicetsunami.sync.workers.frames import BadFrameError, Channel, ClosedError, Frame, Kind
+
+
+def run(connection: socket.socket) -> None:
+    """Answer calls until the host closes its end; ends the process."""
+    limits.seal()
+    limits.detach()
+    stop, calls = threading.Event(), SimpleQueue[Frame]()
+    channel = Channel(connection)
+    threading.Thread(target=_listen, args=(channel, stop, calls), name="calls", daemon=True).start()
+    answering = Answering(channel, stop)
+    try:
+        while True:
+            answering.answer(calls.get().meta)
+    except ClosedError:
+        os._exit(0)
+
+
+def _listen(channel: Channel, stop: threading.Event, calls: SimpleQueue[Frame]) -> None:
+    """Pass calls on, and hear a stop while one is answered. Without a host there is nothing left to do."""
+    try:
+        while True:
+            frame = channel.receive()
+            if frame.kind is Kind.STOP:
+                stop.set()
+            else:
+                calls.put(frame)
+    except (ClosedError, BadFrameError):
+        os._exit(0)
+
+
+def main() -> None:
+    """Be a worker that was started directly: its socket is what it finds as standard input."""
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--parent", type=int)
+    parent = arguments.parse_args().parent
+    if parent is not None:
+        limits.end_with(parent)
+    run(socket.socket(fileno=os.dup(0)))

@@ -1,0 +1,231 @@
+"""Starting and ending the processes that workers run in."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from servicetsunami.sdk import TransientError
+from servicetsunami.sync.workers.output import Output
+
+_KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "SYSTEMROOT")
+_ANSWER_SECONDS = 30.0
+_BEGIN = """import os, sys
+sys.path[:] = sys.argv.pop(1).split(os.pathsep)
+from servicetsunami.sync.workers.{module} import main
+main()
+"""
+
+
+class Process(Protocol):
+    """One worker's process."""
+
+    def end(self) -> int:
+        """Kill it and wait; return its wait status, which is its own if it had ended before."""
+
+
+class Launcher(Protocol):
+    """A way of starting workers."""
+
+    def warm(self) -> None:
+        """Begin what makes the first start fast, without waiting for it."""
+
+    def launch(self) -> tuple[socket.socket, Process]:
+        """Start a worker and return the host's end of its socket."""
+
+    def close(self) -> None:
+        """End every process that is left."""
+
+
+def clean_environment() -> dict[str, str]:
+    """Return what a worker's environment holds: nothing that could be a secret."""
+    kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    # A process with a second thread should not fork, and jemalloc would start one.
+    return {**kept, "HOME": "/nonexistent", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
+
+
+class Forking:
+    """Forks workers from one process that has everything imported: some milliseconds each. Linux only."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._ready = False
+
+    def warm(self) -> None:
+        """Begin to start the process that workers are forked from."""
+        with self._lock:
+            self._start()
+
+    def launch(self) -> tuple[socket.socket, Process]:
+        """Fork a worker."""
+        from servicetsunami.sync.workers.zygote import FORK
+
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                pid = self._ask(FORK, 0, [theirs.fileno()])
+            except BaseException:
+                ours.close()
+                raise
+        return ours, _Forked(self, pid)
+
+    def end(self, pid: int) -> int:
+        """End a worker; those of a process that is gone ended with it."""
+        from servicetsunami.sync.workers.zygote import END
+
+        try:
+            return self._ask(END, pid, [], restart=False)
+        except TransientError:
+            return 9
+
+    def close(self) -> None:
+        """End the process, which ends its workers."""
+        with self._lock:
+            self._stop()
+
+    def _ask(self, operation: bytes, number: int, descriptors: Sequence[int], *, restart: bool = True) -> int:
+        from servicetsunami.sync.workers.zygote import ANSWER, NOT_FORKED, REQUEST
+
+        with self._lock:
+            if restart:
+                self._start()
+            if self._control is None:
+                raise _lost(self._output)
+            try:
+                self._await_ready(self._control)
+                socket.send_fds(self._control, [REQUEST.pack(operation, number)], descriptors)
+                answer: int = ANSWER.unpack(_answer(self._control))[0]
+            except OSError as error:
+                self._stop()
+                raise _lost(self._output) from error
+        if answer == NOT_FORKED:
+            raise _lost(self._output)
+        return answer
+
+    def _start(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            return
+        self._stop()
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control.settimeout(_ANSWER_SECONDS)
+        command = interpreter("zygote")
+        with theirs:
+            self._process = start(command, theirs, self._output)
+        self._ready = False
+
+    def _await_ready(self, control: socket.socket) -> None:
+        if not self._ready:
+            _answer(control)
+            self._ready = True
+
+    def _stop(self) -> None:
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        if self._process is not None:
+            _finish(self._process)
+            self._process = None
+
+
+class _Forked:
+    def __init__(self, launcher: Forking, pid: int) -> None:
+        self._launcher = launcher
+        self.pid = pid
+
+    def end(self) -> int:
+        """Kill it and wait."""
+        return self._launcher.end(self.pid)
+
+
+class Spawning:
+    """Starts an interpreter for every worker: half a second each, on every system."""
+
+    def __init__(self, output: Output, wrapper: Sequence[str] = ()) -> None:
+        """Run each worker by `wrapper`, a command that runs the command behind it, such as a sandbox."""
+        self._output = output
+        self._wrapper = tuple(wrapper)
+        # A worker is ended by the system with the thread that started it, so one thread starts them all and stays.
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="workers")
+
+    def warm(self) -> None:
+        """Do nothing: there is nothing that workers share."""
+
+    def launch(self) -> tuple[socket.socket, Process]:
+        """Start a worker."""
+        ours, theirs = socket.socketpair()
+        parent = [] if self._wrapper else ["--parent", str(os.getpid())]
+        command = [*self._wrapper, *interpreter("child"), *parent]
+        with theirs:
+            process = self._starter.submit(start, command, theirs, self._output).result()
+        return ours, _Spawned(process)
+
+    def close(self) -> None:
+        """Let the starting thread end; the pool has ended the workers."""
+        self._starter.shutdown(wait=False)
+
+
+class _Spawned:
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self.pid = process.pid
+
+    def end(self) -> int:
+        """Kill it and wait."""
+        code = _finish(self._process)
+        return -code if code < 0 else code << 8
+
+
+def interpreter(module: str) -> list[str]:
+    """Return the command that runs a module of this package with the very code that the host runs.
+
+    Isolated, an interpreter would take other modules than the host where PYTHONPATH names some.
+    """
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    return [sys.executable, "-I", "-c", _BEGIN.format(module=module), path]
+
+
+def start(
+    command: Sequence[str], channel: socket.socket, output: Output, extra: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a process whose standard input is `channel`, with a clean environment and a session of its own."""
+    process = subprocess.Popen(  # noqa: S603 - the program is this interpreter, without a shell
+        command,
+        stdin=channel.fileno(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env={**clean_environment(), **(extra or {})},
+        start_new_session=True,
+    )
+    output.drain(process)
+    return process
+
+
+def _finish(process: subprocess.Popen[bytes]) -> int:
+    if process.poll() is None:
+        process.kill()
+    return process.wait()
+
+
+def _answer(control: socket.socket) -> bytes:
+    answer = control.recv(64)
+    if not answer:
+        raise ConnectionResetError
+    return answer
+
+
+def _lost(output: Output) -> TransientError:
+    return TransientError(
+        "the process that workers are started from ended, so nothing can be read",
+        code="worker_not_started",
+        why=output.last(),
+        fix="try again; if it happens again, check that this machine has memory and processes left",
+    )

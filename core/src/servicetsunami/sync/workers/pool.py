@@ -1,0 +1,115 @@
+"""Workers that wait for more work: a process is used again only for what could see the same secrets anyway."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+from servicetsunami.runtime.redaction import Redactor
+from servicetsunami.sync.workers.launching import Forking, Launcher, Spawning
+from servicetsunami.sync.workers.limits import Limits
+from servicetsunami.sync.workers.opening import Spec
+from servicetsunami.sync.workers.output import Output
+from servicetsunami.sync.workers.worker import Worker
+
+Start = Literal["fork", "spawn"]
+_IDLE_SECONDS = 60.0
+_MOST_IDLE = 8
+_MOST_IDLE_OF_ONE = 2
+
+
+@dataclass(frozen=True)
+class _Idle:
+    key: str
+    worker: Worker
+    since: float
+
+
+class WorkerPool:
+    """Hands out workers; threads may share it."""
+
+    def __init__(self, limits: Limits, redactor: Redactor, *, start: Start | None = None) -> None:
+        """`start` is by default `fork` where the system can do that safely, which is Linux, else `spawn`."""
+        self.limits = limits
+        self.redactor = redactor
+        self._output = Output(redactor)
+        self._start: Start = start or ("fork" if sys.platform == "linux" else "spawn")
+        self._launcher: Launcher = Forking(self._output) if self._start == "fork" else Spawning(self._output)
+        self._lock = threading.Lock()
+        self._idle: list[_Idle] = []
+        self._busy: set[Worker] = set()
+        self._sweeper: threading.Timer | None = None
+        self._closed = False
+
+    def warm(self) -> None:
+        """Begin to start what makes workers start fast, without waiting for it."""
+        self._launcher.warm()
+
+    def take(self, spec: Spec) -> Worker:
+        """Return a worker that waits, or a new one; it has no open source."""
+        key = _key(spec)
+        with self._lock:
+            found = next((idle for idle in reversed(self._idle) if idle.key == key), None)
+            if found is not None:
+                self._idle.remove(found)
+                self._busy.add(found.worker)
+                return found.worker
+        connection, process = self._launcher.launch()
+        worker = Worker(connection, process, self.limits, self.redactor)
+        with self._lock:
+            self._busy.add(worker)
+        return worker
+
+    def give_back(self, spec: Spec, worker: Worker) -> None:
+        """Take back a worker whose source is closed; those beyond what is kept are ended."""
+        key = _key(spec)
+        with self._lock:
+            self._busy.discard(worker)
+            same = sum(idle.key == key for idle in self._idle)
+            keep = worker.usable and not self._closed and same < _MOST_IDLE_OF_ONE and len(self._idle) < _MOST_IDLE
+            if keep:
+                self._idle.append(_Idle(key, worker, time.monotonic()))
+                self._sweep_later()
+        if not keep:
+            worker.end()
+
+    def close(self) -> None:
+        """End every worker, and what they are started from."""
+        with self._lock:
+            self._closed = True
+            workers = [*self._busy, *(idle.worker for idle in self._idle)]
+            self._busy.clear()
+            self._idle.clear()
+            if self._sweeper is not None:
+                self._sweeper.cancel()
+        for worker in workers:
+            worker.end()
+        self._launcher.close()
+
+    def _sweep_later(self) -> None:
+        if self._sweeper is None:
+            self._sweeper = threading.Timer(_IDLE_SECONDS, self._sweep)
+            self._sweeper.daemon = True
+            self._sweeper.start()
+
+    def _sweep(self) -> None:
+        """End workers that have waited for long."""
+        before = time.monotonic() - _IDLE_SECONDS
+        with self._lock:
+            self._sweeper = None
+            old = [idle for idle in self._idle if idle.since <= before]
+            self._idle = [idle for idle in self._idle if idle.since > before]
+            if self._idle and not self._closed:
+                self._sweep_later()
+        for idle in old:
+            idle.worker.end()
+
+
+def _key(spec: Spec) -> str:
+    told = json.dumps(spec.encode(0, 0), sort_keys=True, default=str)
+    return hashlib.sha256(told.encode()).hexdigest()
