@@ -29,9 +29,14 @@ _LEASE_TIME = timedelta(seconds=30)
 _POLL_SECONDS = 5.0
 
 
-async def run_due(app: App) -> RunList | None:
+def utc_now() -> datetime:
+    """Return the present moment."""
+    return datetime.now(UTC)
+
+
+async def run_due(app: App, *, now: Callable[[], datetime] = utc_now) -> RunList | None:
     """Start what is due now and wait until it has ended; None while another process is the one to do it."""
-    scheduler = Scheduler(app)
+    scheduler = Scheduler(app, now=now)
     try:
         started = await scheduler.start_due()
     finally:
@@ -41,11 +46,6 @@ async def run_due(app: App) -> RunList | None:
     for run in started:
         await app.joint_runs.wait(run.id)
     return RunList(runs=tuple([await get_run(app, Caller(run.tenant, local=False), run.id) for run in started]))
-
-
-def utc_now() -> datetime:
-    """Return the present moment."""
-    return datetime.now(UTC)
 
 
 class Scheduler:
