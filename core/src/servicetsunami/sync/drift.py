@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 import pyarrow as pa
 
-from servicetsunami.sdk import Evolve
+from servicetsunami.sdk import Evolve, Json
 from servicetsunami.sync.fitting import is_binary, is_text
 
 FindingKind = Literal["added", "removed", "widened", "narrowed", "retyped", "rescued"]
@@ -18,6 +18,7 @@ _RANKS = {kind: rank for rank, kind in enumerate(_INTS)} | {pa.uint8(): 1, pa.ui
 """How wide an integer lies in a table; an unsigned one needs the next wider column, and the widest has none."""
 _UNITS = ("s", "ms", "us", "ns")
 _DECIMAL_DIGITS = 38
+_MOST_TOLD = 20
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,15 @@ class Finding:
 
 
 def describe(findings: Iterable[Finding]) -> list[str]:
-    """Tell findings in sentences."""
-    return [_SENTENCES[finding.kind].format(**vars(finding)) for finding in findings]
+    """Tell findings in sentences, the first ones each and of the others how many there are."""
+    told = [_SENTENCES[finding.kind].format(**vars(finding)) for finding in findings]
+    more = len(told) - _MOST_TOLD
+    return told if more <= 0 else [*told[:_MOST_TOLD], f"{more} more columns differ; the run's drift names them."]
+
+
+def to_json(findings: Iterable[Finding]) -> list[Json]:
+    """Write findings as JSON, as they are kept with a run."""
+    return [asdict(finding) for finding in findings]
 
 
 def landing_type(known: pa.DataType, source: pa.DataType, evolve: Evolve) -> pa.DataType:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from servicetsunami.sdk import Cancelled, Commit, Json, Load, Read, Sink, Source, Stream, WriteMode
 from servicetsunami.sync import cursor
 from servicetsunami.sync.boundary import Boundary
-from servicetsunami.sync.drift import describe
+from servicetsunami.sync.drift import describe, to_json
 from servicetsunami.sync.failpoints import reach
 from servicetsunami.sync.job import Progress, SyncJob, SyncOutcome
 from servicetsunami.sync.lineage import Lineage
@@ -50,7 +50,7 @@ class Task:
     def shape_for(self, before: Commit, *, anew: bool) -> None:
         """Shape rows by what landed before; a table that is filled `anew` takes the source's types, unless frozen."""
         job, landed = self.job, before.state.get("schema")
-        known = decode_schema(landed) if landed else None
+        known = decode_schema(landed) if landed and self.knows(before) else None
         shape = Shape.of(job.stream, job.settings, known, job.evolve, pepper=job.pepper)
         self._drift = shape
         if anew and shape.evolve != "freeze":
@@ -149,8 +149,9 @@ class Task:
     def outcome(self, seq: int, state: Json) -> SyncOutcome:
         """Return what the job left behind."""
         progress, found = self.progress, list(dict.fromkeys((*self._drift.drift, *self.shape.drift)))
-        details = {**self.details, **({"drift": describe(found)} if found else {})}
-        return SyncOutcome(progress.rows_written, progress.rows_rescued, seq, state, tuple(self._notes), details)
+        details = {**self.details, **({"drift": to_json(found)} if found else {})}
+        notes = (*self._notes, *describe(found))
+        return SyncOutcome(progress.rows_written, progress.rows_rescued, seq, state, notes, details)
 
 
 _TOO_MANY_TIES = (
