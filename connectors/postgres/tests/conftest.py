@@ -69,13 +69,7 @@ class Database:
         return asyncio.run(self._ask(sql, database))
 
     async def connect(self, database: str | None = None) -> asyncpg.Connection:
-        return await asyncpg.connect(
-            host=self.server.host,
-            port=self.server.port,
-            user=self.server.user,
-            password=self.server.password,
-            database=database or self.server.database,
-        )
+        return await asyncpg.connect(**{**self.settings, **({"database": database} if database else {})})
 
     async def _ask(self, sql: str, database: str | None) -> Any:
         connection = await self.connect(database)
@@ -99,15 +93,13 @@ class Database:
             finally:
                 runner.run(connection.close())
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings of a connection to this database."""
+        return {name: getattr(self.server, name) for name in ("host", "port", "user", "password", "database")}
+
     def source(self, ctx: Loopback | None = None, **settings: Any) -> PostgresSource:
-        given = {
-            "host": self.server.host,
-            "port": self.server.port,
-            "user": self.server.user,
-            "password": self.server.password,
-            "database": self.server.database,
-        }
-        source = PostgresSource(PostgresConfig.model_validate({**given, **settings}), ctx or self.ctx)
+        source = PostgresSource(PostgresConfig.model_validate({**self.settings, **settings}), ctx or self.ctx)
         self.opened.append(source)
         return source
 

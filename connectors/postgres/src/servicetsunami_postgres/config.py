@@ -56,6 +56,14 @@ class PostgresConfig(Config):
     stall_timeout_seconds: int = Field(
         120, description="Longest silence of the server in the middle of a read before it is given up.", ge=1, le=3600
     )
+    max_lag_mb: int = Field(
+        10_240,
+        description=(
+            "Most log in MiB that the server may have to keep for one table synced by its changes; beyond it the feed "
+            "is dropped at its next sync, and the table read in full again. 0 for no limit."
+        ),
+        ge=0,
+    )
 
     @field_validator("host", "database", "user")
     @classmethod

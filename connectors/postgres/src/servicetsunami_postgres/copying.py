@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
+from typing import Literal
 
 import asyncpg
 
-from servicetsunami.sdk import Cancelled, Context
+from servicetsunami.sdk import Cancelled, Context, TsunamiError
 from servicetsunami_postgres.background import Background
 from servicetsunami_postgres.config import PostgresConfig
 from servicetsunami_postgres.failures import FAILURES, interrupted, not_answered, stalled
@@ -27,16 +28,31 @@ class _End:
 
 
 class Copy:
-    """One COPY of a query whose chunks are pulled by `chunks()`."""
+    """One COPY of a query whose chunks are pulled by `chunks()`.
+
+    `first_seconds` is the longest silence before the first byte, where that is not the one of the settings; `explain`
+    makes the error of what the server says.
+    """
 
     def __init__(
-        self, background: Background, connection: asyncpg.Connection, query: str, config: PostgresConfig
+        self,
+        background: Background,
+        connection: asyncpg.Connection,
+        query: str,
+        config: PostgresConfig,
+        *,
+        layout: Literal["csv", "binary"] = "csv",
+        first_seconds: float | None = None,
+        explain: Callable[[BaseException, PostgresConfig], TsunamiError] = not_answered,
     ) -> None:
         self._background = background
         self._connection = connection
         self._query = query
         self._config = config
+        self._layout = layout
         self._stall_seconds = config.stall_timeout_seconds
+        self._first_seconds = first_seconds or config.stall_timeout_seconds
+        self._explain = explain
         self._ready: SimpleQueue[bytes | _End] = SimpleQueue()
         self._parts: list[bytes] = []
         self._size = 0
@@ -44,7 +60,7 @@ class Copy:
         self._clock: asyncio.Timeout
 
     def chunks(self, ctx: Context) -> Iterator[bytes]:
-        """Yield CSV in chunks of whole records; closing the iterator cancels the query at the server."""
+        """Yield chunks of whole records; closing the iterator cancels the query at the server."""
         task = self._background.start(self._run())
         try:
             while not isinstance(chunk := self._next(ctx, task), _End):
@@ -69,13 +85,13 @@ class Copy:
     async def _run(self) -> None:
         self._free = asyncio.Semaphore(_WAITING_CHUNKS)
         try:
-            async with asyncio.timeout(self._stall_seconds) as self._clock:
-                await self._connection.copy_from_query(self._query, output=self._take, format="csv")
+            async with asyncio.timeout(self._first_seconds) as self._clock:
+                await self._connection.copy_from_query(self._query, output=self._take, format=self._layout)
                 await self._flush()
         except TimeoutError:
             self._ready.put(_End(stalled(self._stall_seconds)))
         except FAILURES as error:
-            self._ready.put(_End(not_answered(error, self._config)))
+            self._ready.put(_End(self._explain(error, self._config)))
         else:
             self._ready.put(_End())
 

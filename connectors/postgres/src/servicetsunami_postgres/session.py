@@ -16,6 +16,7 @@ from servicetsunami_postgres.checking import check_permission, check_reading
 from servicetsunami_postgres.config import PostgresConfig
 from servicetsunami_postgres.copying import Copy
 from servicetsunami_postgres.failures import FAILURES, not_answered
+from servicetsunami_postgres.feed import Feed
 from servicetsunami_postgres.link import begin, connect, connected, dial, disconnect
 from servicetsunami_postgres.parsing import Parser
 from servicetsunami_postgres.querying import run_query
@@ -73,6 +74,11 @@ class Session:
     def query(self, sql: str, limits: QueryLimits) -> pa.RecordBatchReader:
         """Answer one guarded SELECT over a connection of its own."""
         return self._background.run(run_query(self._config, self._address(), sql, limits))
+
+    @property
+    def feed(self) -> Feed:
+        """The change feed of this instance."""
+        return Feed(self._background, self._config, self._ctx, self._address())
 
     def close(self) -> None:
         """Close what is open and end the event loop."""

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from servicetsunami.sdk import Context, Item, Queryable, QueryLimits, Read, Source, Split, Splittable, Stream
+from servicetsunami.sdk import (
+    ChangeFeed,
+    Context,
+    Item,
+    Json,
+    Queryable,
+    QueryLimits,
+    Read,
+    Source,
+    Split,
+    Splittable,
+    Stream,
+)
 from servicetsunami_postgres.config import PostgresConfig
 
 if TYPE_CHECKING:
@@ -14,8 +26,8 @@ if TYPE_CHECKING:
     from servicetsunami_postgres.session import Session
 
 
-class PostgresSource(Source[PostgresConfig], Splittable, Queryable):
-    """Reads tables and views of a PostgreSQL database, in full, in parallel parts or from where it stopped."""
+class PostgresSource(Source[PostgresConfig], Splittable, Queryable, ChangeFeed):
+    """Reads tables and views of PostgreSQL: in full, in parallel parts, from where it stopped, or their changes."""
 
     name = "postgres"
     title = "PostgreSQL"
@@ -40,6 +52,26 @@ class PostgresSource(Source[PostgresConfig], Splittable, Queryable):
     def splits(self, read: Read, target: int) -> Sequence[Split]:
         """Plan about `target` parts of one moment; () for views and for tables under 64 MiB."""
         return self._session.splits(read, target)
+
+    def position(self, streams: Sequence[Stream]) -> Json:
+        """Make a publication and a replication slot anew; return from where on the slot holds the log."""
+        return self._session.feed.position(streams)
+
+    def changes(self, streams: Sequence[Stream], state: Json) -> Iterator[Item]:
+        """Yield the changes after `state`, in batches; raises `feed_lost` where the log does not reach back to it."""
+        return self._session.feed.changes(streams, state)
+
+    def ack(self, state: Json) -> None:
+        """Let the server forget its log before `state`."""
+        self._session.feed.ack(state)
+
+    def release(self, streams: Sequence[Stream]) -> None:
+        """Drop the replication slot and the publication."""
+        self._session.feed.release(streams)
+
+    def lag_bytes(self, streams: Sequence[Stream]) -> int | None:
+        """Return how much of its log the server keeps for these streams."""
+        return self._session.feed.lag_bytes(streams)
 
     def query(self, sql: str, limits: QueryLimits) -> pa.RecordBatchReader:
         """Answer one SELECT.
