@@ -98,19 +98,19 @@ class People(Source[PeopleConfig], ChangeFeed):
 
     name = "people"
     batch = 2
+    slot = ""
 
     @property
     def db(self) -> Database:
         return DATABASES[self.config.database]
 
-    @property
-    def slot(self) -> str:
-        return f"slot_{self.ctx.connection}"
+    def slot_of(self, streams: Sequence[Stream]) -> str:
+        return "_".join(["slot", self.ctx.connection, *(stream.id for stream in streams)])
 
     def streams(self) -> Iterable[Stream]:
         types = [(name, pa.int64() if name == "id" else pa.string()) for name in self.db.columns]
         yield Stream("people", schema=pa.schema(types), key=("id",))
-        yield Stream("pets")
+        yield Stream("pets", key=("id",))
 
     def read(self, read: Read) -> Iterator[Item]:
         if read.stream.name == "people" and self.db.people:
@@ -120,6 +120,7 @@ class People(Source[PeopleConfig], ChangeFeed):
         for stream in streams:
             if stream.name not in ("people", "pets"):
                 raise NotFound(f"there is no stream {stream.name}")
+        self.slot = self.slot_of(streams)
         self.db.slots[self.slot] = self.end()
         return self.state(self.end())
 
@@ -127,6 +128,7 @@ class People(Source[PeopleConfig], ChangeFeed):
         return len(self.db.log)
 
     def changes(self, streams: Sequence[Stream], state: Json) -> Iterator[Item]:
+        self.slot = state["slot"]
         first, end = self.first(state), len(self.db.log)
         followed = [stream.id for stream in streams]
         for number in self.numbers(first, end):
@@ -171,18 +173,18 @@ class People(Source[PeopleConfig], ChangeFeed):
         yield Checkpoint(self.state(max(first, end)))
 
     def state(self, at: int) -> Json:
-        return {"at": at}
+        return {"at": at, "slot": self.slot}
 
     def ack(self, state: Json) -> None:
+        self.slot = state["slot"]
         self.db.slots[self.slot] = max(self.db.slots[self.slot], state["at"])
 
     def release(self, streams: Sequence[Stream]) -> None:
-        del streams
-        self.db.slots.pop(self.slot, None)
+        self.db.slots.pop(self.slot_of(streams), None)
 
     def lag_bytes(self, streams: Sequence[Stream]) -> int | None:
-        del streams
-        return len(self.db.log) - self.db.slots[self.slot] if self.slot in self.db.slots else None
+        held = self.db.slots.get(self.slot_of(streams))
+        return None if held is None else len(self.db.log) - held
 
 
 class PeopleFeed(FeedContract):
@@ -256,13 +258,13 @@ class CheckpointWithinATransaction(People):
     def told(self, number: int, events: Sequence[Event]) -> Iterator[Item]:
         for done, item in enumerate(super().told(number, events), 1):
             yield item
-            yield Checkpoint({"at": number, "row": done * self.batch})
+            yield Checkpoint({**self.state(number), "row": done * self.batch})
 
 
 class StateThatIsNotJson(People):
     def checkpoint(self, number: int, end: int) -> Iterator[Item]:
         del end
-        yield Checkpoint({"at": number + 1, "when": datetime(2024, 1, 1, tzinfo=UTC)})
+        yield Checkpoint({**self.state(number + 1), "when": datetime(2024, 1, 1, tzinfo=UTC)})
 
 
 class PositionThatIsNotJson(People):
@@ -287,6 +289,7 @@ class KeyChangeAsUpdate(People):
 
 class InTheOrderOfTheValues(People):
     def changes(self, streams: Sequence[Stream], state: Json) -> Iterator[Item]:
+        self.slot = state["slot"]
         first, end = self.first(state), len(self.db.log)
         followed = [stream.id for stream in streams]
         events = [event for number in range(first, end) for event in self.db.log[number].events]
@@ -331,6 +334,23 @@ class FollowsTheLogForEver(People):
             number += 1
 
 
+class WaitsForMore(People):
+    def last(self, first: int, end: int) -> Iterator[Item]:
+        while len(self.db.log) == end:
+            self.ctx.sleep(60)
+        yield from super().last(first, len(self.db.log))
+
+
+class OneSlotForAllConnections(People):
+    def slot_of(self, streams: Sequence[Stream]) -> str:
+        return "_".join(["slot", *(stream.id for stream in streams)])
+
+
+class OneSlotForAllStreams(People):
+    def slot_of(self, streams: Sequence[Stream]) -> str:
+        return f"slot_{self.ctx.connection}" if streams else ""
+
+
 class OperationsOfItsOwn(People):
     def line(self, op: str, row: Row, unchanged: Sequence[str]) -> Row:
         return super().line({"c": "insert", "u": "update", "d": "delete"}.get(op, op), row, unchanged)
@@ -368,7 +388,7 @@ class ForgetsToRelease(People):
 
 class ReleasesOnlyOnce(People):
     def release(self, streams: Sequence[Stream]) -> None:
-        del streams, self.db.slots[self.slot]
+        del self.db.slots[self.slot_of(streams)]
 
 
 class SilentWithoutItsLog(People):
@@ -386,7 +406,7 @@ class AckTakesAll(People):
 
 class RefusesOldAcks(People):
     def ack(self, state: Json) -> None:
-        if state["at"] < self.db.slots[self.slot]:
+        if state["at"] < self.db.slots[state["slot"]]:
             raise PermanentError("the log is already further")
         super().ack(state)
 
@@ -422,7 +442,7 @@ class LoggedSecret(People):
 
 class SecretInTheState(People):
     def state(self, at: int) -> Json:
-        return {"at": at, "password": self.config.password.get_secret_value()}
+        return {**super().state(at), "password": self.config.password.get_secret_value()}
 
 
 class KeyErrorForAMissingStream(People):
@@ -444,7 +464,7 @@ class BusyAfterAnInterruption(People):
 
 class PositionOnlyOnce(People):
     def position(self, streams: Sequence[Stream]) -> Json:
-        if self.slot in self.db.slots:
+        if self.slot_of(streams) in self.db.slots:
             raise PermanentError("the slot exists")
         return super().position(streams)
 
@@ -477,6 +497,9 @@ MUTANTS: dict[type[People], str] = {
     PositionBeforeTheEnd: "test_an_empty_feed_gives_only_a_checkpoint",
     NeverEnds: "test_a_feed_ends_by_itself",
     FollowsTheLogForEver: "test_a_feed_ends_by_itself",
+    WaitsForMore: "test_a_feed_ends_by_itself",
+    OneSlotForAllConnections: "test_feeds_of_other_connections_are_left_alone",
+    OneSlotForAllStreams: "test_feeds_of_other_streams_are_left_alone",
     OperationsOfItsOwn: "test_operations_are_known",
     TellsOfOtherStreams: "test_changes_of_other_streams_do_not_come",
     NullForWhatIsUnchanged: "test_unchanged_columns_are_named",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -13,6 +13,7 @@ import pytest
 
 from servicetsunami.sdk import RESCUED, ChangeFeed, Changes, Checkpoint, Json, Read, Stream
 from servicetsunami.sdk.rows import to_batches
+from servicetsunami.sdk.testing.context import LocalContext, OutOfPatienceError
 from servicetsunami.sdk.testing.probe import Caught, Row, SourceProbe, canonical
 
 OPS = ("c", "u", "d", "t")
@@ -84,6 +85,13 @@ class FeedProbe(SourceProbe):
     max_rows: int = 1_000_000
     max_items: int = 100_000
     """A feed that yields more than so many items does not end."""
+    patience_seconds: float = 30.0
+    """A feed that asks to sleep for longer in all does not end."""
+    connection: str = "conn_test"
+
+    def context(self) -> LocalContext:
+        """Return what the host gives to an instance of this connection."""
+        return LocalContext(data_dir=self.data_dir, connection=self.connection, patience_seconds=self.patience_seconds)
 
     def stream(self) -> Stream:
         """Discover the stream that the suite writes to."""
@@ -134,7 +142,7 @@ class FeedProbe(SourceProbe):
         """Read the changes after `state` with the instance given, and close the generator."""
         log, stream = Log(), self.stream()
         items = cast("Any", feed.changes([stream], state))
-        try:
+        with suppress(OutOfPatienceError), closing(items):
             for item in items:
                 log.keep(item, stream)
                 if each is not None:
@@ -142,8 +150,6 @@ class FeedProbe(SourceProbe):
                 if len(log.kinds) >= (most or self.max_items):
                     return log
             log.ended = True
-        finally:
-            getattr(items, "close", lambda: None)()
         return log
 
     def sound(self, state: Json) -> Log:

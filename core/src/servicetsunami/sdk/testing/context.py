@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import socket
 import threading
 from dataclasses import dataclass, field
@@ -11,6 +12,13 @@ from pathlib import Path
 
 from servicetsunami.sdk.context import Address
 from servicetsunami.sdk.errors import Cancelled, ConfigError
+
+_SHORTEST_SECONDS = 0.1
+"""What a sleep counts for at least, so that a loop of short ones comes to an end."""
+
+
+class OutOfPatienceError(Exception):
+    """A connector waits for what may never come."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +32,11 @@ class LocalContext:
     tenant: str = "default"
     connection: str = "conn_test"
     loopback_only: bool = True
+    patience_seconds: float = math.inf
+    """How much sleep the test grants in all; who asks for more gets `OutOfPatienceError` at once."""
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("servicetsunami.testing"))
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
+    _slept: list[float] = field(default_factory=list, repr=False)
 
     def __post_init__(self) -> None:
         """Make the data folder."""
@@ -45,6 +56,11 @@ class LocalContext:
 
     def sleep(self, seconds: float) -> None:
         """Wait; raises `Cancelled` at once after `cancel()`."""
+        self._slept.append(max(seconds, _SHORTEST_SECONDS))
+        if sum(self._slept) > self.patience_seconds:
+            raise OutOfPatienceError(
+                f"the connector asked to sleep for more than {self.patience_seconds} seconds in all"
+            )
         if self._stop.wait(seconds):
             raise Cancelled("the test cancelled the work")
 

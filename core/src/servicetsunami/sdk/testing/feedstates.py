@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -143,6 +144,34 @@ class StateChecks(FeedSuite):
                 probe.position()
 
         assert not self.left_behind(probe.settings), "the source still holds what position made"
+
+    def test_feeds_of_other_connections_are_left_alone(self, probe: FeedProbe) -> None:
+        """Two connections to one source acknowledge and release only what is theirs."""
+        other = replace(probe, connection="conn_other")
+        with self._changed(probe) as start, Caught() as caught:
+            before = probe.repeatable(start)
+            with other.started() as state:
+                for _, reached in other.sound(state).checkpoints[-1:]:
+                    other.ack(reached)
+            after = probe.follow(start)
+
+        assert caught.error is None, f"with a second connection the first one gets {type(caught.error).__name__}"
+        assert after.texts() == before.texts(), "a second connection took changes from the first one"
+
+    def test_feeds_of_other_streams_are_left_alone(self, probe: FeedProbe) -> None:
+        """Two streams of one connection are begun and released apart."""
+        other = next((stream for stream in probe.streams() if stream.key and stream.id != probe.followed), None)
+        if other is None:
+            pytest.skip("the connector offers no other stream with a key")
+        with self._changed(probe) as start, Caught() as caught:
+            before = probe.repeatable(start)
+            with probe.feed() as feed:
+                feed.position([other])
+                feed.release([other])
+            after = probe.follow(start)
+
+        assert caught.error is None, f"with a second stream the first one gets {type(caught.error).__name__}"
+        assert after.texts() == before.texts(), "a second stream took changes from the first one"
 
     def test_a_released_log_is_never_an_empty_one(self, probe: FeedProbe) -> None:
         """A state whose log is gone is an error, or nothing is missing."""

@@ -61,11 +61,15 @@ class SourceProbe:
     def open(self, **changes: Any) -> Iterator[Source[Any]]:
         """Yield an instance of its own, with some settings changed; close it afterwards."""
         config = self.connector.config_type.model_validate({**self.settings, **changes})
-        source = self.connector(config, LocalContext(data_dir=self.data_dir))
+        source = self.connector(config, self.context())
         try:
             yield source
         finally:
             source.close()
+
+    def context(self) -> LocalContext:
+        """Return what the host gives to an instance."""
+        return LocalContext(data_dir=self.data_dir)
 
     def streams(self) -> list[Stream]:
         """Discover the streams."""
