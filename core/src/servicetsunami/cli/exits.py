@@ -48,6 +48,8 @@ def code_of_problem(problem: Problem | None) -> Exit:
 def code_of_runs(runs: Sequence[RunView], *, asked: int) -> Exit:
     """Return the exit code of the runs of one command that was asked for so many."""
     failed = [run for run in runs if run.status not in ("succeeded", "running", "queued")]
+    if asked and not runs:
+        return Exit.FAILED
     if failed and len(failed) == len(runs):
         return code_of_problem(failed[0].problem)
     return Exit.PARTIAL if failed or len(runs) < asked else Exit.OK

@@ -62,10 +62,12 @@ async def plan_tables(
     Views without key and cursor are read in full each time, so they are left out of `all_tables`. A name the source
     does not know stays in the list, for its own sync to refuse; raises `NotFound` where it knows none of them.
     """
+    every = all_tables and not tables
+    names = () if every else tables or await _landed(app, connection)
     streams = await with_source(app, connection, lambda source: list(source.streams()))
-    if all_tables and not tables:
+    if every:
         return _in_order([stream for stream in streams if _is_for_all(stream, connection)])
-    found, missing = _find(streams, tables or await _landed(app, connection))
+    found, missing = _find(streams, names)
     return [*_in_order(found), *(PlannedTable(name) for name in missing)]
 
 
