@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import pyarrow as pa
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from servicetsunami.cli.connecting import Given
 from servicetsunami.operations.stream_settings import StreamSettings, check_streams, parse_streams, settings_of
 from servicetsunami.sdk import ConfigError, Json, Problem, Stream
+from servicetsunami.sync.choosing import Mask
 
 _SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "email", "ssn", "updated_at")])
 _STREAM = Stream("people", schema=_SCHEMA, key=("id",), cursor="updated_at")
@@ -135,6 +137,14 @@ def test_the_command_line_reads_lists_and_pairs() -> None:
             "lag": 5.0,
         }
     }
+
+
+def test_the_page_names_every_setting_and_every_mask() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "shape-streams.md").read_text(encoding="utf-8")
+
+    rows = {line.split("|")[1].strip() for line in page.splitlines() if line.startswith("|")}
+
+    assert {f"`{name}`" for name in (*StreamSettings.model_fields, *get_args(Mask))} <= rows
 
 
 def refusal(act: Callable[[], object]) -> Problem:

@@ -182,7 +182,7 @@ class RunKeeper:
             run.tenant, execution.connection.id, job.stream.id, app=job.app, seq=outcome.seq, state=outcome.state
         )
         notes = [*outcome.notes, *_rescue_note(outcome)]
-        await self._finish(run, RunStatus.SUCCEEDED, **_counts(execution), details={"notes": notes})
+        await self._finish(run, RunStatus.SUCCEEDED, **_counts(execution), details={"notes": notes, **outcome.details})
 
     async def _fail(self, run: Run, execution: _Execution, error: TsunamiError) -> None:
         counts = {**_counts(execution), "rows_written": 0}

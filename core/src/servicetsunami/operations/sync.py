@@ -13,6 +13,7 @@ from servicetsunami.operations.models import RunList, RunView
 from servicetsunami.operations.opened import with_source
 from servicetsunami.operations.runs import LEASE
 from servicetsunami.operations.sources import configured, find_stream
+from servicetsunami.operations.stream_settings import settings_of
 from servicetsunami.operations.views import run_view
 from servicetsunami.records import Connection, Dataset, Run
 from servicetsunami.sdk import ConfigError, Stream, nearest
@@ -76,6 +77,8 @@ async def _begin(
         dataset.table,
         mode,
         identity=identity,
+        settings=settings_of(connection.streams, stream.id).stored(),
+        pepper=await app.records.hash_key(connection.tenant),
         evolve=app.settings.evolve,
     )
     await app.runs.start(run, job, connection, secrets)
