@@ -11,16 +11,20 @@ import pyarrow as pa
 from servicetsunami.sdk import OP, RESCUED, UNCHANGED
 from servicetsunami_postgres import pgoutput
 from servicetsunami_postgres.catalog import Column
+from servicetsunami_postgres.feedfailures import lost
 from servicetsunami_postgres.parsing import Misfits, bytes_of_hex, fitting
 
 _NAMES = pa.list_(pa.string())
 
 
 class Asks(Protocol):
-    """What only the server can turn into the text that a read gives: arrays, composite types, money."""
+    """What only the server can tell of changes."""
 
-    def __call__(self, followed: Followed, column: Column, texts: Sequence[str | None]) -> list[str | None]:
-        """Return the texts as a read gives them; `None` also for one that the server does not understand any more."""
+    def render(self, followed: Followed, column: Column, texts: Sequence[str | None]) -> list[str | None]:
+        """Return texts as a read gives them: arrays, composite types, money; None for what is not understood."""
+
+    def look_up(self, followed: Followed, rows: Sequence[Row], columns: Sequence[Column]) -> list[Sequence[str | None]]:
+        """Return what each row has in these columns now, as the log would print it; None where it is gone."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +32,21 @@ class Followed:
     """A table of a feed, as it was when the changes that follow were made."""
 
     stream: str
+    path: str
+    """The quoted name it has now."""
     columns: tuple[Column | None, ...]
-    """In the order of the log's cells; None for one that the role may not read."""
+    """In the order of the log's cells, None for one that the role may not read; behind them what the log never tells:
+    generated columns."""
+    written: int
+    """How many of the columns the log tells."""
     key: tuple[int, ...]
     """Which cells are the key."""
     casts: dict[str, str] = field(default_factory=dict)
     """By column, the type that only the server can render."""
+
+    def key_columns(self) -> list[Column]:
+        """Return the columns of the key."""
+        return [column for number in self.key if (column := self.columns[number]) is not None]
 
 
 @dataclass(frozen=True)
@@ -46,33 +59,79 @@ class Row:
 
 def rows_of(change: pgoutput.Change, followed: Followed) -> Iterator[Row]:
     """Yield the change; an update of the key as a delete of the old row and a new one."""
+    untold = len(followed.columns) - followed.written
+    old = change.old and (*change.old, *(None,) * untold)
     if change.new is None:
-        yield Row("d", change.old or ())
+        yield _deleted(old or (), followed)
         return
-    new = change.new
-    if change.old is not None:
-        # A key that the log does not repeat is the one it was.
-        new = tuple(_known(cell, change.old[i], i, followed) for i, cell in enumerate(new))
-        if any(change.old[i] != new[i] for i in followed.key):
-            yield Row("d", change.old)
+    new: pgoutput.Cells = (*change.new, *(pgoutput.UNCHANGED,) * untold)
+    if old:
+        new = tuple(_known(cell, old[i], i, followed) for i, cell in enumerate(new))
+        if any(old[i] != new[i] for i in followed.key):
+            yield _deleted(old, followed)
             yield Row("c", new)
             return
     yield Row(change.op, new)
 
 
+def _deleted(old: pgoutput.Cells, followed: Followed) -> Row:
+    if not old or any(old[number] is None for number in followed.key):
+        raise lost(f"the log names a deleted row of {followed.stream} by other columns than its key")
+    return Row("d", old)
+
+
 def _known(cell: pgoutput.Cell, old: pgoutput.Cell, number: int, followed: Followed) -> pgoutput.Cell:
-    # Where the replica identity is full the old row holds what the new one leaves out.
+    # Where the replica identity is full the old row holds what the new one leaves out; a key is always told.
     return old if cell is pgoutput.UNCHANGED and (old is not None or number in followed.key) else cell
 
 
-def change_batch(followed: Followed, rows: Sequence[Row], ask: Asks) -> pa.RecordBatch:
+def completed(rows: Sequence[Row], followed: Followed, asks: Asks) -> list[Row]:
+    """Look up at the source what a row needs and the log does not tell.
+
+    That are generated columns, and what a row that got another key took along from the one that is gone. What is found
+    is what the row has now: where that came later, the change that made it comes later too.
+    """
+    lacking = {at: numbers for at, row in enumerate(rows) if (numbers := _lacks(row, followed))}
+    if not lacking:
+        return list(rows)
+    numbers = sorted({number for found in lacking.values() for number in found})
+    columns = [column for number in numbers if (column := followed.columns[number]) is not None]
+    found = asks.look_up(followed, [rows[at] for at in lacking], columns)
+    completed = list(rows)
+    for at, texts in zip(lacking, found, strict=True):
+        completed[at] = _filled(rows[at], dict(zip(numbers, texts, strict=True)), lacking[at])
+    return completed
+
+
+def _lacks(row: Row, followed: Followed) -> list[int]:
+    if pgoutput.UNCHANGED not in row.cells:
+        return []
+    return [
+        number
+        for number, cell in enumerate(row.cells)
+        if cell is pgoutput.UNCHANGED
+        and (row.op == "c" or number >= followed.written)
+        and followed.columns[number] is not None
+    ]
+
+
+def _filled(row: Row, texts: dict[int, str | None], numbers: Sequence[int]) -> Row:
+    cells = list(row.cells)
+    for number in numbers:
+        text = texts[number]
+        cells[number] = None if text is None else text.encode()
+    return Row(row.op, tuple(cells))
+
+
+def change_batch(followed: Followed, told: Sequence[Row], asks: Asks) -> pa.RecordBatch:
     """Return the rows in their order: the table's columns, `_op`, and `_unchanged` and `_rescued` where needed."""
+    rows = completed(told, followed, asks)
     misfits = Misfits(len(rows))
     fields, arrays = [], []
     for number, column in enumerate(followed.columns):
         if column is not None:
             fields.append(column.field)
-            arrays.append(_array([_value(row, number) for row in rows], column, _Landing(followed, misfits, ask)))
+            arrays.append(_array([_value(row, number) for row in rows], column, _Landing(followed, misfits, asks)))
     fields.append(pa.field(OP, pa.string()))
     arrays.append(pa.array([row.op for row in rows], pa.string()))
     unchanged = [_unchanged(row, followed) for row in rows]
@@ -89,7 +148,7 @@ def change_batch(followed: Followed, rows: Sequence[Row], ask: Asks) -> pa.Recor
 class _Landing:
     followed: Followed
     misfits: Misfits
-    ask: Asks
+    asks: Asks
 
 
 def _array(cells: list[bytes | None], column: Column, to: _Landing) -> pa.Array:
@@ -105,7 +164,7 @@ def _array(cells: list[bytes | None], column: Column, to: _Landing) -> pa.Array:
 
 
 def _asked(texts: list[str | None], column: Column, to: _Landing) -> pa.Array:
-    answers = to.ask(to.followed, column, texts)
+    answers = to.asks.render(to.followed, column, texts)
     for row, (text, answer) in enumerate(zip(texts, answers, strict=True)):
         if answer is None and text is not None:
             to.misfits.add(row, column.name, text)

@@ -25,12 +25,12 @@ class Collector:
         reached: int,
         *,
         describe: Callable[[Relation], Followed | None],
-        ask: Asks,
+        asks: Asks,
         checkpoint: Callable[[int], Checkpoint],
     ) -> None:
         self.reached = reached
         self._describe = describe
-        self._ask = ask
+        self._asks = asks
         self._checkpoint = checkpoint
         self._skips = False
         self._relations: dict[int, Relation] = {}
@@ -93,7 +93,7 @@ class Collector:
 
     def _flush(self) -> Iterator[Item]:
         if self._rows and self._current is not None:
-            yield Changes(self._current.stream, change_batch(self._current, self._rows, self._ask))
+            yield Changes(self._current.stream, change_batch(self._current, self._rows, self._asks))
         self._rows, self._size = [], 0
 
     def _known(self, oid: int) -> Followed | None:

@@ -36,6 +36,16 @@ def not_logical(level: str) -> ConfigError:
     )
 
 
+def too_old(version: str) -> ConfigError:
+    """Say that the server is older than feeds are."""
+    return ConfigError(
+        f"the server is PostgreSQL {version}; a feed takes 13 or later",
+        code="feed_needs_newer_server",
+        field="sync_mode",
+        fix="sync in full or incrementally, or upgrade the server",
+    )
+
+
 def is_standby() -> ConfigError:
     """Say that the server is one that a feed cannot be made at."""
     return ConfigError(

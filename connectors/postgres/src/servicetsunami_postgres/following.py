@@ -10,15 +10,15 @@ import asyncpg
 from servicetsunami.sdk import Address, Checkpoint, Context, Item, Json, Stream, TsunamiError
 from servicetsunami_postgres.background import Background
 from servicetsunami_postgres.catalog import Column, Table
-from servicetsunami_postgres.changing import Followed
+from servicetsunami_postgres.changing import Followed, Row
 from servicetsunami_postgres.collecting import Collector
 from servicetsunami_postgres.config import PostgresConfig
 from servicetsunami_postgres.copying import Copy
 from servicetsunami_postgres.failures import FAILURES
 from servicetsunami_postgres.feedfailures import feed_failed
 from servicetsunami_postgres.link import begin, connect, disconnect, quote_literal
-from servicetsunami_postgres.pgoutput import Relation, messages
-from servicetsunami_postgres.relations import follow, render
+from servicetsunami_postgres.pgoutput import Cell, Relation, messages
+from servicetsunami_postgres.relations import follow, look_up, render
 from servicetsunami_postgres.slots import lsn, lsn_text
 
 WINDOW_BYTES = 256 * 1024 * 1024
@@ -53,9 +53,7 @@ class Following:
 
     def items(self, end: int) -> Iterator[Item]:
         """Yield changes and checkpoints up to `end`, or up to the last record on the server's disk where it is 0."""
-        collector = Collector(
-            lsn(self._state["lsn"]), describe=self._describe, ask=self._render, checkpoint=self._checkpoint
-        )
+        collector = Collector(lsn(self._state["lsn"]), describe=self._describe, asks=self, checkpoint=self._checkpoint)
         window = WINDOW_BYTES
         try:
             while end and end - collector.reached > window:
@@ -65,6 +63,15 @@ class Following:
         finally:
             if self._asking is not None:
                 self._background.finish(disconnect(self._asking))
+
+    def render(self, followed: Followed, column: Column, texts: Sequence[str | None]) -> list[str | None]:
+        """Have the server print texts of the log as a read gives them."""
+        return self._run(render(self._helper(), self._config, column, followed.casts[column.name], texts))
+
+    def look_up(self, followed: Followed, rows: Sequence[Row], columns: Sequence[Column]) -> list[Sequence[str | None]]:
+        """Return what the rows have in these columns now."""
+        keys = [[_key_text(row.cells[number]) for number in followed.key] for row in rows]
+        return self._run(look_up(self._helper(), self._config, followed, keys=keys, columns=columns))
 
     def _window(self, collector: Collector, upto: int) -> Iterator[Item]:
         connection = self._run(connect(self._config, self._address))
@@ -101,9 +108,6 @@ class Following:
         stream, table = self._tables[relation.oid]
         return self._run(follow(self._helper(), self._config, stream, table=table, relation=relation))
 
-    def _render(self, followed: Followed, column: Column, texts: Sequence[str | None]) -> list[str | None]:
-        return self._run(render(self._helper(), self._config, column, followed.casts[column.name], texts))
-
     def _helper(self) -> asyncpg.Connection:
         # The connection that the log comes through is busy with it.
         if self._asking is None:
@@ -118,3 +122,7 @@ class Following:
 
     def _explain(self, error: BaseException, config: PostgresConfig) -> TsunamiError:
         return feed_failed(error, config, self._state["slot"])
+
+
+def _key_text(cell: Cell) -> str | None:
+    return cell.decode(errors="replace") if isinstance(cell, bytes) else None

@@ -16,6 +16,7 @@ from servicetsunami_postgres.feedfailures import (
     no_publication,
     not_followable,
     not_logical,
+    too_old,
 )
 
 _SERVER = "SELECT pg_catalog.current_setting('wal_level') AS level, pg_catalog.pg_is_in_recovery() AS standby"
@@ -36,12 +37,16 @@ SELECT p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate AND p.pubvi
                 '{}') AS tables
 FROM pg_catalog.pg_publication p WHERE p.pubname = $1
 """
+_SINCE = 13
 # Before this version generated columns are never told; from it on those that are stored can be.
 _TELLS_GENERATED = 18
 
 
 async def check_server(connection: asyncpg.Connection) -> None:
     """Raise where the server cannot have a feed."""
+    version = connection.get_server_version()
+    if version.major < _SINCE:
+        raise too_old(f"{version.major}.{version.minor}")
     server = await connection.fetchrow(_SERVER)
     if server["standby"]:
         raise is_standby()

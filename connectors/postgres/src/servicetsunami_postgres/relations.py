@@ -8,18 +8,23 @@ from typing import Any
 import asyncpg
 
 from servicetsunami.sdk import Stream
+from servicetsunami.sdk.sql import quote_identifier
 from servicetsunami_postgres import pgoutput
 from servicetsunami_postgres.catalog import Column, Table, find_types, resolve
 from servicetsunami_postgres.changing import Followed
 from servicetsunami_postgres.config import PostgresConfig
-from servicetsunami_postgres.feedfailures import no_identity
+from servicetsunami_postgres.feedfailures import lost
 from servicetsunami_postgres.link import begin
 from servicetsunami_postgres.types import TEXT, landing
 
-_HIDDEN = """
-SELECT a.attname::text AS name FROM pg_catalog.pg_attribute a
+_PRESENT = """
+SELECT a.attname::text AS name, a.attgenerated <> '' AS is_generated,
+       pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT') AS is_readable
+FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
+"""
+_TYPE_OF = """
+SELECT a.attname::text AS name, a.atttypid AS type FROM pg_catalog.pg_attribute a
 WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
-  AND NOT pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT')
 """
 _GIVEN = "pg_catalog.unnest($1::text[]) WITH ORDINALITY AS given(text, number) ORDER BY given.number"
 _NAMES = """
@@ -40,16 +45,50 @@ async def follow(
     """Return how the rows of a relation land, with the names and types they had when they were written."""
     await begin(connection, config)
     known = {column.name: column for column in table.columns}
-    hidden = {row["name"] for row in await connection.fetch(_HIDDEN, relation.oid)}
+    present = await connection.fetch(_PRESENT, table.oid)
+    hidden = {row["name"] for row in present if not row["is_readable"]}
     types = await find_types(connection, {column.type for column in relation.columns})
     kinds = await _type_names(connection, [(column.type, column.modifier) for column in relation.columns])
-    columns = tuple(
+    written = tuple(
         None if column.name in hidden else _column(column, kind, types, known)
         for column, kind in zip(relation.columns, kinds, strict=True)
     )
-    casts = await _casts(connection, relation, columns, types)
+    generated = {row["name"] for row in present if row["is_generated"]} - {column.name for column in relation.columns}
+    untold = tuple(column for column in table.columns if column.name in generated)
+    casts = await _casts(connection, table, relation, (*written, *untold))
     await connection.execute("COMMIT")
-    return Followed(stream.id, columns, _key(stream, relation), casts)
+    return Followed(stream.id, table.path, (*written, *untold), len(written), _key(stream, table, relation), casts)
+
+
+async def look_up(
+    connection: asyncpg.Connection,
+    config: PostgresConfig,
+    followed: Followed,
+    *,
+    keys: Sequence[Sequence[str | None]],
+    columns: Sequence[Column],
+) -> list[Sequence[str | None]]:
+    """Return what the rows with these keys have in these columns now, as the log would print it."""
+    members = followed.key_columns()
+    given = [f"k{number}" for number in range(len(members))]
+    texts = ", ".join(_printed(column) for column in columns)
+    arrays = ", ".join(f"${number + 1}::text[]" for number in range(len(members)))
+    matches = " AND ".join(
+        f"t.{quote_identifier(column.name, 'postgres')} = given.{name}::{column.source_type}"
+        for name, column in zip(given, members, strict=True)
+    )
+    unnested = f"pg_catalog.unnest({arrays}) WITH ORDINALITY AS given({', '.join(given)}, number)"
+    joined = f"{unnested} LEFT JOIN {followed.path} AS t ON {matches} ORDER BY given.number"
+    await begin(connection, config)
+    rows = await connection.fetch(" ".join(("SELECT", texts, "FROM", joined)), *map(list, zip(*keys, strict=True)))
+    await connection.execute("COMMIT")
+    return [tuple(row) for row in rows]
+
+
+def _printed(column: Column) -> str:
+    # What the type's output function prints, as the log does: a cast to text differs for some types.
+    name = f"t.{quote_identifier(column.name, 'postgres')}"
+    return f"CASE WHEN {name} IS DISTINCT FROM NULL THEN pg_catalog.format('%s', {name}) END"
 
 
 async def render(
@@ -88,16 +127,19 @@ def _column(column: pgoutput.RelationColumn, kind: str, types: Any, known: dict[
 
 
 async def _casts(
-    connection: asyncpg.Connection, relation: pgoutput.Relation, columns: tuple[Column | None, ...], types: Any
+    connection: asyncpg.Connection, table: Table, relation: pgoutput.Relation, columns: tuple[Column | None, ...]
 ) -> dict[str, str]:
     """Name the type behind each column whose text in the log is not the text a read gives."""
-    rendered = [
-        (column.name, _behind(types, written.type))
-        for column, written in zip(columns, relation.columns, strict=True)
-        if column is not None and column.landing.expression != "{}" and not column.landing.is_hex
-    ]
-    kinds = await _type_names(connection, [(oid, -1) for _, oid in rendered])
-    return {name: kind for (name, _), kind in zip(rendered, kinds, strict=True)}
+    oids = {row["name"]: row["type"] for row in await connection.fetch(_TYPE_OF, table.oid)}
+    oids |= {column.name: column.type for column in relation.columns}
+    rendered = [column.name for column in columns if column is not None and _is_rendered(column)]
+    types = await find_types(connection, {oids[name] for name in rendered})
+    kinds = await _type_names(connection, [(_behind(types, oids[name]), -1) for name in rendered])
+    return dict(zip(rendered, kinds, strict=True))
+
+
+def _is_rendered(column: Column) -> bool:
+    return column.landing.expression != "{}" and not column.landing.is_hex
 
 
 async def _type_names(connection: asyncpg.Connection, types: list[tuple[int, int]]) -> list[str]:
@@ -112,9 +154,9 @@ def _behind(types: Any, oid: int) -> int:
     return oid
 
 
-def _key(stream: Stream, relation: pgoutput.Relation) -> tuple[int, ...]:
+def _key(stream: Stream, table: Table, relation: pgoutput.Relation) -> tuple[int, ...]:
     names = [column.name for column in relation.columns]
-    missing = [name for name in stream.key if name not in names]
-    if missing:
-        raise no_identity(stream.id, f"column {missing[0]} of the key was not there when the change was made")
-    return tuple(names.index(name) for name in stream.key)
+    key = stream.key or table.key
+    if missing := [name for name in key if name not in names]:
+        raise lost(f"column {missing[0]} of the key of {stream.id} was not there when the change was made")
+    return tuple(names.index(name) for name in key)
