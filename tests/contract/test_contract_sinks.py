@@ -49,8 +49,18 @@ class MemoryTransaction(Transaction):
         rows = pa.Table.from_batches(self.staged, self.load.schema)
         stored.table = self.combined(stored.table, rows)
 
+    def evolved(self, known: pa.Schema) -> pa.Schema:
+        try:
+            unified = pa.unify_schemas([known, self.load.schema], promote_options="permissive")
+        except pa.ArrowException as error:
+            raise DataError(f"{self.load.table} has other types") from error
+        kept = pa.schema([unified.field(name) for name in known.names])
+        if (self.load.evolve != "widen" and kept != known) or (self.load.evolve == "freeze" and unified != known):
+            raise DataError(f"{self.load.table} may not change its columns")
+        return unified
+
     def combined(self, old: pa.Table, new: pa.Table) -> pa.Table:
-        both = pa.concat_tables([old, new], promote_options="default")
+        both = pa.Table.from_pylist(old.to_pylist() + new.to_pylist(), schema=self.evolved(old.schema))
         if self.load.mode == "append":
             return both
         by_key = {tuple(row[name] for name in self.load.key): row for row in both.to_pylist()}
@@ -83,9 +93,10 @@ class Memory(Sink[MemoryConfig]):
 
     def begin(self, load: Load) -> Transaction:
         known = self.tables.get((load.table, load.generation))
-        if load.evolve == "freeze" and known and not set(load.schema.names) <= set(known.table.schema.names):
-            raise DataError(f"{load.table} is frozen")
-        return self.transaction(self, load)
+        transaction = self.transaction(self, load)
+        if known:
+            transaction.evolved(known.table.schema)
+        return transaction
 
     def committed(self, load: Load) -> Commit:
         stored = self.tables.get((load.table, load.generation))
@@ -169,7 +180,8 @@ class FirstOfAKeyWins(MemoryTransaction):
 
 class MergeAppends(MemoryTransaction):
     def combined(self, old: pa.Table, new: pa.Table) -> pa.Table:
-        return pa.concat_tables([old, new], promote_options="default")
+        self.load = replace(self.load, mode="append")
+        return super().combined(old, new)
 
 
 class DropsNewColumns(MemoryTransaction):
@@ -198,6 +210,39 @@ class RoundsNumbers(MemoryTransaction):
             {**row, "real": row["real"] and round(row["real"])} if "real" in row else row for row in batch.to_pylist()
         ]
         super().stage(pa.RecordBatch.from_pylist(rows, schema=batch.schema))
+
+
+class WidensByRounding(MemoryTransaction):
+    def combined(self, old: pa.Table, new: pa.Table) -> pa.Table:
+        if self.load.evolve == "widen":
+            rows = [{**row, "value": type(row["value"])(float(row["value"]))} for row in new.to_pylist()]
+            new = pa.Table.from_pylist(rows, schema=new.schema)
+        return super().combined(old, new)
+
+
+class AlwaysWidens(MemoryTransaction):
+    def evolved(self, known: pa.Schema) -> pa.Schema:
+        self.load = replace(self.load, evolve="widen" if self.load.evolve == "add" else self.load.evolve)
+        return super().evolved(known)
+
+
+class TakesAnyType(MemoryTransaction):
+    def evolved(self, known: pa.Schema) -> pa.Schema:
+        texts = any(pa.types.is_string(each.type) for each in self.load.schema if each.name == "value")
+        return known if texts else super().evolved(known)
+
+
+class AddsColumnsWhenAppendingOnly(MemoryTransaction):
+    def evolved(self, known: pa.Schema) -> pa.Schema:
+        unified = super().evolved(known)
+        return unified if self.load.mode == "append" else pa.schema([unified.field(name) for name in known.names])
+
+
+class FreezesWhenAppendingOnly(MemoryTransaction):
+    def evolved(self, known: pa.Schema) -> pa.Schema:
+        if self.load.mode != "append" and self.load.evolve == "freeze":
+            self.load = replace(self.load, evolve="widen")
+        return super().evolved(known)
 
 
 class OneSequenceForAll(Memory):
@@ -234,7 +279,7 @@ class DiscardOnlyOnce(Memory):
 
 class NeverFreezes(Memory):
     def begin(self, load: Load) -> Transaction:
-        return super().begin(replace(load, evolve="add"))
+        return super().begin(replace(load, evolve="add") if load.evolve == "freeze" else load)
 
 
 class OneHouseForAllTenants(Memory):
@@ -261,6 +306,11 @@ MUTANTS: dict[type[Memory], str] = {
     mutant(ClosesAfterACommit): "test_a_transaction_takes_several_commits",
     mutant(EmptyTextIsNull): "test_unicode_and_quotes_come_back",
     mutant(RoundsNumbers): "test_every_type_comes_back_as_written",
+    mutant(WidensByRounding): "test_wider_types_hold_every_value",
+    mutant(AlwaysWidens): "test_a_wider_type_is_refused_unless_it_may_widen",
+    mutant(TakesAnyType): "test_a_type_that_is_no_wider_one_is_refused",
+    mutant(AddsColumnsWhenAppendingOnly): "test_new_columns_are_added_in_every_mode",
+    mutant(FreezesWhenAppendingOnly): "test_freeze_refuses_in_every_mode",
     OneSequenceForAll: "test_apps_count_their_commits_apart",
     ReplaceAppends: "test_replace_swaps_the_table",
     ReplaceTwice: "test_replace_is_idempotent",
@@ -289,11 +339,17 @@ ALSO_FAIL: dict[str, set[str]] = {
         "test_abort_leaves_nothing",
         "test_apps_count_their_commits_apart",
         "test_commit_is_idempotent_by_app_and_seq",
+        "test_freeze_refuses_in_every_mode",
         "test_interleaved_transactions_keep_both",
         "test_new_columns_are_added",
+        "test_new_columns_are_added_in_every_mode",
+        "test_wider_types_hold_every_value",
         "test_replace_is_idempotent",
         "test_staged_rows_are_invisible",
     },
+    "FirstOfAKeyWins": {"test_new_columns_are_added_in_every_mode", "test_wider_types_hold_every_value"},
+    "DropsNewColumns": {"test_new_columns_are_added_in_every_mode"},
+    "NeverFreezes": {"test_freeze_refuses_in_every_mode"},
     "OneSequenceForAll": {"test_interleaved_transactions_keep_both"},
 }
 """Checks that a fault breaks besides the one that names it, because they build on what is broken."""

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
-from typing import Any, ClassVar
 
 import pyarrow as pa
 import pytest
 
-from servicetsunami.sdk import (
-    Commit,
-    NotFound,
-    QueryLimits,
-    Sink,
-    TableName,
-    TsunamiError,
-    Warehouse,
-    manifest,
-)
-from servicetsunami.sdk.sql import guard_databricks, quote_path
-from servicetsunami.sdk.testing.probe import Row, SinkProbe
+from servicetsunami.sdk import Commit, NotFound, TableName, TsunamiError, Warehouse, manifest
+from servicetsunami.sdk.testing.probe import SinkProbe
+from servicetsunami.sdk.testing.sinkaccess import SinkAccess
+from servicetsunami.sdk.testing.sinkchanges import SinkChanges
+from servicetsunami.sdk.testing.sinklimits import SinkLimits
+from servicetsunami.sdk.testing.sinkschemas import SinkSchemas
 
 _EVERY_TYPE = pa.schema(
     [
@@ -41,45 +32,8 @@ _EVERY_TYPE = pa.schema(
 )
 
 
-class SinkContract:
+class SinkContract(SinkChanges, SinkSchemas, SinkLimits, SinkAccess):
     """What the host relies on: all of a commit is seen, or nothing of it, and never twice."""
-
-    sink: ClassVar[type[Sink[Any]]]
-    """The class under test."""
-
-    @pytest.fixture
-    def config(self) -> Mapping[str, Any]:
-        """Return settings that work, as a person would give them; override this."""
-        raise NotImplementedError("define a fixture `config` that returns settings that work")
-
-    @pytest.fixture
-    def probe(self, config: Mapping[str, Any], tmp_path: Path) -> SinkProbe:
-        """Return what opens the sink and writes to it."""
-        return SinkProbe(self.sink, config, tmp_path / "data")
-
-    def read_back(self, sink: Sink[Any], table: TableName) -> pa.Table:
-        """Return all rows of the table as a reader sees them; raises `NotFound` if there is no such table.
-
-        The default asks a `Warehouse`; another sink overrides this.
-        """
-        if not isinstance(sink, Warehouse):
-            raise NotImplementedError("override read_back for a sink that is no Warehouse")
-        sink.describe(table)
-        name = quote_path(sink.catalog(), table.layer, table.name, dialect="databricks")
-        query = guard_databricks(" ".join(("SELECT * FROM", name)), catalog=sink.catalog(), layers=[table.layer])
-        return sink.query(query, QueryLimits(rows=100_000)).read_all()
-
-    def rows(self, sink: Sink[Any], table: TableName) -> list[Row]:
-        """Return the table's rows by `id`, none if it is not there."""
-        try:
-            found: list[Row] = self.read_back(sink, table).to_pylist()
-        except NotFound:
-            return []
-        return sorted(found, key=lambda row: repr(row.get("id")))
-
-    def pairs(self, sink: Sink[Any], table: TableName) -> list[tuple[Any, Any]]:
-        """Return `id` and `name` of the table's rows."""
-        return [(row["id"], row["name"]) for row in self.rows(sink, table)]
 
     def test_manifest_needs_no_connection(self, probe: SinkProbe) -> None:
         """The class alone tells name, description and settings."""
@@ -232,8 +186,7 @@ class SinkContract:
 
     def test_merge_replaces_by_key_and_the_last_wins(self, probe: SinkProbe) -> None:
         """A row of a known key replaces it; of several rows of one key the last one staged stays."""
-        if "merge" not in probe.sink.write_modes:
-            pytest.skip("the sink does not merge")
+        self.need(probe, "merge")
         load = probe.load(mode="merge", key=("id",))
 
         with probe.open() as sink:
