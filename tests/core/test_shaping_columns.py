@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -139,6 +140,10 @@ def test_a_struct_gets_the_fields_the_source_adds() -> None:
         (pa.timestamp("us"), [datetime(2024, 1, 1, tzinfo=UTC)], [None], ["2024-01-01 00:00:00.000000Z"]),
         (pa.timestamp("us"), [5], [None], ["5"]),
         (pa.bool_(), ["true", "1"], [True, None], [None, "1"]),
+        (pa.float32(), [Decimal("0.43"), Decimal("0.1234567")], [pytest.approx(0.43), None], [None, "0.1234567"]),
+        (pa.decimal128(5, 2), [0.25, 0.125, 1e30], [Decimal("0.25"), None, None], [None, "0.125", "1e+30"]),
+        (pa.struct([("a", pa.timestamp("us"))]), [{"a": 1}], [None], ['{"a": 1}']),
+        (pa.list_(pa.int64()), [[1.5], [2.0]], [None, [2]], ["[1.5]", None]),
     ],
 )  # fmt: skip
 def test_any_other_type_is_cast_where_exact_and_rescued_where_not(

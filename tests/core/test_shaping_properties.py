@@ -117,7 +117,8 @@ def test_renaming_forth_and_back_gives_the_same_rows(batch: pa.RecordBatch, orde
     again = Shape.of(Stream("s", schema=renamed.schema), {"rename": back}, None).apply(renamed)
 
     assert renamed.schema.names == [forth[name] for name in batch.schema.names]
-    assert again.equals(batch)
+    assert again.schema.equals(batch.schema)
+    assert str(again.to_pylist()) == str(batch.to_pylist())
 
 
 @settings(deadline=None)

@@ -18,8 +18,8 @@ from servicetsunami.sdk.infer import text_of
 _UNFIT = (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError)
 _INT_TEXT = r"^(0|-?[1-9][0-9]{0,18})$"
 _DECIMAL_TEXT = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$"
-_FLOAT_TEXT = r"^-?(0|[1-9][0-9]{0,6})(\.[0-9]{1,7})?$"
-"""At most 14 digits, which a double gives back as they are; a float of four bytes is compared."""
+_FLOAT_DIGITS = {16: 3, 32: 6, 64: 15}
+"""How many digits a float of so many bits gives back as they were written."""
 
 Misfits: TypeAlias = dict[int, str]
 """The text of the cells that did not fit, by row."""
@@ -44,6 +44,8 @@ def fit(array: pa.Array, target: pa.DataType) -> Fitted:
         return Fitted(texts(array).cast(target), {})
     if not _castable(array.type, target):
         return _only(array, target, pa.array([False] * len(array)))
+    if _rounds(array.type, target):
+        array = texts(array)  # how a number is written tells whether it is the same in both
     whole = None if is_text(array.type) else _cast_exactly(array, target)
     return Fitted(whole, {}) if whole is not None else _fit_some(array, target)
 
@@ -115,8 +117,7 @@ def _likely(array: pa.Array, target: pa.DataType) -> pa.Array:
     """Mark the cells that may fit; those that are left out do not."""
     everything = array.is_valid()
     if is_text(array.type):
-        pattern = _pattern(target)
-        return pc.match_substring_regex(array, pattern) if pattern else everything
+        return _likely_text(array, target)
     if _family(array.type) != "number" or _family(target) != "number":
         return everything
     try:
@@ -126,14 +127,16 @@ def _likely(array: pa.Array, target: pa.DataType) -> pa.Array:
     return _same(array, back)
 
 
-def _pattern(target: pa.DataType) -> str | None:
-    if pa.types.is_integer(target):
-        return _INT_TEXT
+def _likely_text(array: pa.Array, target: pa.DataType) -> pa.Array:
     if pa.types.is_floating(target):
-        return _FLOAT_TEXT
+        brief = pc.replace_substring_regex(array, r"(\.[0-9]*?)0+$", r"\1")
+        short = pc.less_equal(pc.utf8_length(brief), _FLOAT_DIGITS[target.bit_width])
+        return pc.and_(short, pc.match_substring_regex(array, _DECIMAL_TEXT))
+    if pa.types.is_integer(target):
+        return pc.match_substring_regex(array, _INT_TEXT)
     if pa.types.is_decimal(target):
-        return _DECIMAL_TEXT
-    return "^(true|false)$" if pa.types.is_boolean(target) else None
+        return pc.match_substring_regex(array, _DECIMAL_TEXT)
+    return pc.match_substring_regex(array, "^(true|false)$") if pa.types.is_boolean(target) else array.is_valid()
 
 
 def _cast_exactly(array: pa.Array, target: pa.DataType) -> pa.Array | None:
@@ -141,16 +144,11 @@ def _cast_exactly(array: pa.Array, target: pa.DataType) -> pa.Array | None:
     try:
         result = array.cast(target)
         if is_text(array.type):
-            return result if not pa.types.is_float32(target) else _as_written(array, result)
+            return result
         back = result.cast(array.type, safe=False)
     except _UNFIT:
         return None
     return result if array.equals(back) or bool(pc.all(_same(array, back)).as_py()) else None
-
-
-def _as_written(array: pa.Array, result: pa.Array) -> pa.Array | None:
-    same = pc.equal(array.cast(pa.float64()), result.cast(pa.float64()))
-    return result if pc.all(same).as_py() else None
 
 
 def _same(left: pa.Array, right: pa.Array) -> pa.Array:
@@ -164,8 +162,34 @@ def _same(left: pa.Array, right: pa.Array) -> pa.Array:
 
 
 def _castable(source: pa.DataType, target: pa.DataType) -> bool:
+    if pa.types.is_nested(source) and pa.types.is_nested(target):
+        return _castable_inside(source, target)
     ends = _family(source), _family(target)
     return ends[0] == ends[1] or (ends[0] == "text" and ends[1] not in ("nested", "binary"))
+
+
+def _castable_inside(source: pa.DataType, target: pa.DataType) -> bool:
+    """Compare parts more strictly than whole cells: Arrow casts them itself, and to more than is equal."""
+    if source == target or pa.types.is_null(source):
+        return True
+    if not pa.types.is_nested(source):
+        return _family(source) == _family(target) and not _rounds(source, target)
+    if source.id != target.id:
+        return False
+    if pa.types.is_struct(source):
+        names = {field.name for field in source} & {field.name for field in target}
+        return all(_castable_inside(source.field(name).type, target.field(name).type) for name in names)
+    if pa.types.is_map(source):
+        return _castable_inside(source.key_type, target.key_type) and _castable_inside(
+            source.item_type, target.item_type
+        )
+    return _castable_inside(source.value_type, target.value_type)
+
+
+def _rounds(source: pa.DataType, target: pa.DataType) -> bool:
+    """Tell whether Arrow rounds from one to the other, and back, without a word: between decimals and floats."""
+    ends = (source, target)
+    return any(map(pa.types.is_decimal, ends)) and any(map(pa.types.is_floating, ends))
 
 
 def _family(kind: pa.DataType) -> str:
