@@ -77,9 +77,8 @@ class Cancel:
 
     def strike(self, trial: Trial) -> Struck:
         command = trial.start()
-        command.runs_after(_moment(trial, self.seed))
-        run = _running(trial)
-        if run is None:
+        run = _under_way(trial, command)
+        if run is None or not command.runs_after(_moment(trial, self.seed) / 4):
             return Struck(False, (command.wait(),))
         trial.lab.launcher.run(trial.home, "runs", "cancel", run)
         ended = command.wait()
@@ -99,7 +98,8 @@ class WorkerKilled:
 
     def strike(self, trial: Trial) -> Struck:
         command = trial.start()
-        command.runs_after(_moment(trial, self.seed))
+        _under_way(trial, command)
+        command.runs_after(_moment(trial, self.seed) / 4)
         children = command.children()
         if children:
             _kill(random.Random(self.seed).choice(children))
@@ -121,8 +121,8 @@ def places_of(stage: Stage) -> dict[str, int]:
 
 def orphans(command: Command) -> list[str]:
     """Tell which processes outlived the command that started them."""
-    children = command.children()
-    return [] if all_gone(children, CHILD_SECONDS) else [f"{len(children)} processes outlive the sync"]
+    alive = command.orphans()
+    return [] if all_gone(alive, CHILD_SECONDS) else [f"{len(alive)} processes outlive the sync"]
 
 
 def said(ended: Ended) -> str:
@@ -136,6 +136,14 @@ def said(ended: Ended) -> str:
 
 def _moment(trial: Trial, seed: int) -> float:
     return random.Random(seed).uniform(0.05, 1.1) * trial.stage.seconds
+
+
+def _under_way(trial: Trial, command: Command) -> str | None:
+    """Wait until the run has begun; None if the command ended before."""
+    while command.runs_after(0.01):
+        if run := _running(trial):
+            return run
+    return None
 
 
 def _running(trial: Trial) -> str | None:

@@ -20,6 +20,7 @@ from typing import Any, Self
 
 RUNNER = Path(__file__).with_name("fault_runner.py")
 KILLED = None
+_commands: set[int] = set()
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,15 @@ class Ended:
 
 
 class Command:
-    """A command of the product under way, in a session of its own."""
+    """A command of the product under way."""
 
-    def __init__(self, pid: int, folder: Path, connection: socket.socket) -> None:
+    def __init__(self, pid: int, starter: int, folder: Path, connection: socket.socket) -> None:
         self.pid = pid
+        self._starter = starter
         self.folder = folder
         self._connection = connection
         self._watched = _watch(pid)
+        _commands.add(pid)
 
     def go(self) -> None:
         """Let a command that was held begin."""
@@ -88,8 +91,15 @@ class Command:
                 os.kill(pid, signal.SIGKILL)
 
     def children(self) -> list[int]:
-        """Return the other processes of the command's session, whether or not it lives."""
-        return [pid for pid, session in _sessions() if session == self.pid and pid != self.pid]
+        """Return the processes that the command started, and those that these started."""
+        parents = _parents()
+        return [pid for pid in parents if self.pid in _ancestors(pid, parents)]
+
+    def orphans(self) -> list[int]:
+        """Return the processes that outlive a command: they fall to the launcher."""
+        parents = _parents()
+        strays = [pid for pid in parents if parents[pid] == self._starter and pid not in _commands]
+        return [pid for pid in parents if {pid, *_ancestors(pid, parents)}.intersection(strays)]
 
     def _ends_within(self, seconds: float) -> bool:
         if self._watched is None:
@@ -146,7 +156,7 @@ class Launcher:
             "folder": str(folder),
         }
         connection = self._ask(request)
-        return Command(_number(connection), folder, connection)
+        return Command(_number(connection), self._server.pid, folder, connection)
 
     def run(self, home: Path, *arguments: str, **options: Any) -> Ended:
         """Run a command to its end."""
@@ -201,11 +211,19 @@ def _number(connection: socket.socket) -> int:
     return int(text)
 
 
-def _sessions() -> list[tuple[int, int]]:
-    found = []
+def _parents() -> dict[int, int]:
+    """Return the parent of every process that lives."""
+    found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             with suppress(OSError):
-                fields = (entry / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-                found.append((int(entry.name), int(fields[3])))
+                state, parent, *_ = (entry / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+                found[int(entry.name)] = int(parent) if state != "Z" else 0
+    return found
+
+
+def _ancestors(pid: int, parents: Mapping[int, int]) -> list[int]:
+    found = []
+    while pid := parents.get(pid, 0):
+        found.append(pid)
     return found

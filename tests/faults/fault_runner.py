@@ -10,6 +10,7 @@ have had to come by.
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
 import os
@@ -21,12 +22,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+_SUBREAPER = 36
 _SAFE_BEFORE_A_FORK = ("servicetsunami", "pyarrow", "asyncpg", "adbc", "sqlalchemy", "alembic", "aiosqlite", "pydantic")
 """Packages whose import starts no thread and no event loop."""
 
 
 def main() -> None:
     """Serve requests until the socket's other end is gone."""
+    ctypes.CDLL(None).prctl(_SUBREAPER, 1)  # what a killed command leaves behind becomes a child of this process
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children: the system clears them away
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(sys.argv[1])
