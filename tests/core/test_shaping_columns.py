@@ -203,6 +203,16 @@ def test_a_column_of_nulls_takes_the_first_type_it_shows() -> None:
     assert second.to_pylist() == [{"id": 2, "c": "x"}]
 
 
+def test_an_empty_list_lands_as_one_of_text_until_its_type_is_known() -> None:
+    shape = Shape.of(Stream("s"), {}, None)
+
+    first = shape.apply(pa.record_batch({"c": pa.array([[]])}))
+    second = shape.apply(pa.record_batch({"c": [[1, 2]]}))
+
+    assert first.schema.field("c").type == second.schema.field("c").type == pa.list_(pa.string())
+    assert [first.to_pylist(), second.to_pylist()] == [[{"c": []}], [{"c": ["1", "2"]}]]
+
+
 def test_what_a_connector_rescued_is_merged_and_named_as_the_columns_are() -> None:
     batch = pa.record_batch({"a": ["x"], "b": [1], RESCUED: ['{"b": "raw", "other": [1]}']})
     settings = {"rename": {"a": "first", "b": "second"}}

@@ -61,7 +61,7 @@ def change_of(known: pa.DataType, source: pa.DataType) -> FindingKind | None:
 
 def _merged(known: pa.DataType, source: pa.DataType, *, widen: bool) -> pa.DataType | None:
     """Return what holds values of both, as far as tables can grow; None if nothing does."""
-    if known == source or _is_alike(known, source):
+    if known == source or _is_alike(known, source) or pa.types.is_null(source):
         return known
     if pa.types.is_nested(known):
         return _merged_nested(known, source, widen=widen)

@@ -61,6 +61,17 @@ def texts(array: pa.Array) -> pa.Array:
     return pa.array([text_of(cell.as_py()) if cell.is_valid else None for cell in array], pa.string())
 
 
+def settled(kind: pa.DataType) -> pa.DataType:
+    """Return the type with text in the place of parts that have no type yet, such as those of an empty list."""
+    if pa.types.is_null(kind):
+        return pa.string()
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(settled(field.type)) for field in kind])
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(settled(kind.value_type)))
+    return pa.map_(kind.key_type, settled(kind.item_type)) if pa.types.is_map(kind) else kind
+
+
 def plain(array: pa.Array) -> pa.Array:
     """Undo encodings that are not part of the value: chunks of a dictionary, extension types."""
     if isinstance(array, pa.ExtensionArray):
@@ -145,6 +156,7 @@ def _cast_exactly(array: pa.Array, target: pa.DataType) -> pa.Array | None:
         result = array.cast(target)
         if is_text(array.type):
             return result
+        array = array.cast(settled(array.type))
         back = result.cast(array.type, safe=False)
     except _UNFIT:
         return None
@@ -173,7 +185,8 @@ def _castable_inside(source: pa.DataType, target: pa.DataType) -> bool:
     if source == target or pa.types.is_null(source):
         return True
     if not pa.types.is_nested(source):
-        return _family(source) == _family(target) and not _rounds(source, target)
+        same = _family(source) == _family(target) or (is_text(target) and not is_binary(source))
+        return same and not _rounds(source, target)
     if source.id != target.id:
         return False
     if pa.types.is_struct(source):

@@ -31,7 +31,7 @@ from servicetsunami.sdk import OP, RESCUED, UNCHANGED, ConfigError, DataError, E
 from servicetsunami.sdk.infer import text_of
 from servicetsunami.sync.choosing import RESERVED, Choice
 from servicetsunami.sync.drift import Finding, change_of, landing_type
-from servicetsunami.sync.fitting import Misfits, fit
+from servicetsunami.sync.fitting import Misfits, fit, settled
 from servicetsunami.sync.masking import Masking
 from servicetsunami.sync.schemas import SEEN, decode_schema, encode_schema
 
@@ -157,7 +157,8 @@ class Shape:
             if named.name in names or named.name in RESERVED:
                 raise _name_taken(named.name)
             names.add(named.name)
-            yield named
+            kind = settled(named.type)
+            yield named if kind == named.type else named.with_type(kind)
 
     def _add(self, field: pa.Field) -> None:
         self._fields[field.name] = field
