@@ -54,7 +54,7 @@ CREATES: dict[str, Call] = {
     ),
     "create_run": lambda r, t, _: r.create_run(t, "sync"),
 }
-BY_TABLE = {"record_sync"}
+BY_TABLE = {"record_sync", "hash_key"}
 OF_THE_INSTALLATION = {
     "close",
     "create_tenant",
@@ -64,6 +64,8 @@ OF_THE_INSTALLATION = {
     "interrupt_stale_runs",
     "due_schedules",
     "claim_schedule",
+    "unfinished_schedules",
+    "claim_unfinished",
     "lease",
     "release",
 }
@@ -166,9 +168,11 @@ async def test_a_schedule_of_another_tenant_is_answered_like_an_unknown_one(owne
 async def test_a_schedule_that_names_another_tenant_claims_nothing(owned: _Owned) -> None:
     before = await owned.everything()
 
-    run = await owned.records.claim_schedule(replace(owned.schedule, tenant="beta"), next_at=_NOON, owner="me")
+    foreign = replace(owned.schedule, tenant="beta")
+    run = await owned.records.claim_schedule(foreign, next_at=_NOON, owner="me")
+    again = await owned.records.claim_unfinished(foreign, owner="me")
 
-    assert run is None
+    assert (run, again) == (None, None)
     assert await owned.everything() == before
 
 
@@ -206,6 +210,12 @@ async def test_what_a_tenant_creates_is_its_own(owned: _Owned, call: Call) -> No
     await call(owned.records, "beta", "")
 
     assert await owned.everything() == before
+
+
+async def test_what_two_tenants_hash_with_is_not_the_same(owned: _Owned) -> None:
+    keys = {await owned.records.hash_key(tenant) for tenant in ("acme", "beta", "acme")}
+
+    assert len(keys) == 2
 
 
 async def test_two_tenants_may_own_tables_of_one_name(owned: _Owned) -> None:

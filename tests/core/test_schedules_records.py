@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Connection as Db
 
 from servicetsunami.cli.throwaway_postgres import ThrowawayServer, throwaway_postgres
-from servicetsunami.records import EmbeddedRecords, Schedule, open_records, open_vault
+from servicetsunami.records import EmbeddedRecords, RunStatus, Schedule, open_records, open_vault
 from servicetsunami.records.database import database_at
 from servicetsunami.records.migrate import migrations, version
 from servicetsunami.sdk import NotFound
@@ -159,6 +159,36 @@ async def test_a_schedule_removed_meanwhile_is_not_claimed(records: EmbeddedReco
     assert removed == seen
     assert run is None
     assert await records.runs("acme") == []
+
+
+async def test_a_schedule_whose_last_run_was_interrupted_is_made_up_for_once(records: EmbeddedRecords) -> None:
+    run = await records.claim_schedule(await _nightly(records), next_at=_LATER, owner="me")
+    assert run is not None
+    (going_on,) = await records.unfinished_schedules()
+    await records.change_run("acme", run.id, status=RunStatus.INTERRUPTED)
+    (seen,) = await records.unfinished_schedules()
+
+    claims = [await records.claim_unfinished(seen, owner="me") for _ in range(2)]
+    assert claims[0] is not None
+    await records.change_run("acme", claims[0].id, status=RunStatus.INTERRUPTED)
+    after = await records.unfinished_schedules()
+    (schedule,) = await records.schedules("acme")
+
+    assert (going_on.last_run_id, seen.last_run_id, schedule.last_run_id) == (run.id, run.id, claims[0].id)
+    assert (claims[1], after) == (None, [])
+    assert (schedule.next_at, schedule.last_at) == (_LATER, _DUE)
+
+
+@pytest.mark.parametrize("status", [RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED])
+async def test_a_schedule_whose_last_run_ended_otherwise_is_not_made_up_for(
+    records: EmbeddedRecords, status: RunStatus
+) -> None:
+    run = await records.claim_schedule(await _nightly(records), next_at=_LATER, owner="me")
+    assert run is not None
+
+    await records.change_run("acme", run.id, status=status)
+
+    assert await records.unfinished_schedules() == []
 
 
 async def test_schedules_go_with_their_connection(records: EmbeddedRecords) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from servicetsunami.operations.app import App, Caller
 from servicetsunami.operations.scheduler import Scheduler, run_due
+from servicetsunami.operations.sync import cancel_run
 from servicetsunami.operations.sync_many import get_connection_sync, sync_connection
 from servicetsunami.records import Run, Schedule
 
@@ -297,6 +298,55 @@ async def test_a_last_run_whose_process_is_gone_holds_nothing_up(garden: Garden,
         found = await app.records.run("default", lost.id)
 
     assert (statuses, found.status.value) == (["succeeded"], "interrupted")
+
+
+async def test_a_run_whose_process_was_killed_is_made_up_for_once(garden: Garden, clock: Clock) -> None:
+    async with garden.open() as app:
+        schedule = await nightly(app, "ash")
+        scheduler = Scheduler(app, now=clock)
+        owner = "elsewhere:1:0123456789abcdef"
+        (app.settings.home / "processes" / "0123456789abcdef").touch()
+        await app.records.claim_schedule(schedule, next_at=DUE + DAY, owner=owner)
+
+        statuses = await ended(app, await scheduler.start_due())
+        again = await scheduler.start_due()
+        (after,) = await app.records.schedules("default")
+
+    assert (statuses, again) == (["succeeded"], ())
+    assert (after.next_at, after.last_at) == (DUE + DAY, DUE)
+
+
+async def test_a_run_that_was_stopped_with_its_server_is_made_up_for_by_the_next(garden: Garden, clock: Clock) -> None:
+    garden.beds.hold("ash")
+    async with garden.open() as app:
+        await nightly(app, "ash")
+        scheduler = Scheduler(app, now=clock)
+        started = await scheduler.start_due()
+        assert await asyncio.to_thread(garden.beds.wait_for, 1)
+        await scheduler.close()
+    garden.beds.let_go()
+
+    async with garden.open() as later:
+        statuses = await ended(later, await Scheduler(later, now=clock).start_due())
+        assert started is not None
+        stopped = await later.records.run("default", started[0].id)
+
+    assert (stopped.status.value, statuses) == ("interrupted", ["succeeded"])
+
+
+async def test_a_run_that_was_cancelled_is_not_made_up_for(garden: Garden, clock: Clock) -> None:
+    garden.beds.hold("ash")
+    async with garden.open() as app:
+        await nightly(app, "ash")
+        scheduler = Scheduler(app, now=clock)
+        started = await scheduler.start_due()
+        assert await asyncio.to_thread(garden.beds.wait_for, 1)
+        assert started is not None
+
+        cancelled = await cancel_run(app, ME, started[0].id)
+        after = await scheduler.start_due()
+
+    assert (cancelled.status, after) == ("cancelled", ())
 
 
 async def test_the_loop_starts_moment_after_moment_until_it_is_stopped(garden: Garden, clock: Clock) -> None:

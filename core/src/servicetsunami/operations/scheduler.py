@@ -2,7 +2,8 @@
 
 A moment is handled once, whatever happens: it is claimed in the records together with the run it gets. One that was
 missed, because no process ran or the schedule's last run had not ended, is made up for by one run, however many moments
-have passed since. A clock that is set back starts nothing anew: a schedule only moves forward.
+have passed since. A run that was interrupted is made up for once. A clock that is set back starts nothing anew: a
+schedule only moves forward.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
 from servicetsunami.operations.app import App, Caller
 from servicetsunami.operations.joint_runs import PlannedTable
@@ -20,13 +22,15 @@ from servicetsunami.operations.models import RunList
 from servicetsunami.operations.recurrence import following
 from servicetsunami.operations.sync import get_run, list_runs
 from servicetsunami.operations.sync_many import plan_tables
-from servicetsunami.records import Run, Schedule
-from servicetsunami.sdk import NotFound, TsunamiError
+from servicetsunami.records import Run, RunStatus, Schedule
+from servicetsunami.sdk import TsunamiError
 
 log = logging.getLogger(__name__)
 _LEASE = "scheduler"
 _LEASE_TIME = timedelta(seconds=30)
 _POLL_SECONDS = 5.0
+_OPEN = (RunStatus.QUEUED, RunStatus.RUNNING)
+T = TypeVar("T")
 
 
 def utc_now() -> datetime:
@@ -67,7 +71,7 @@ class Scheduler:
         """Start what is due, until cancelled; another process takes over then."""
         try:
             while True:
-                await self._try()
+                await self._try(self.start_due())
                 await self._sleep(_POLL_SECONDS)
         finally:
             await self.close()
@@ -76,53 +80,54 @@ class Scheduler:
         """Start what is due now and return the runs; None while another process is the one to do it."""
         if not await self._app.records.lease(_LEASE, self._owner, _LEASE_TIME):
             return None
-        due = await self._app.records.due_schedules(self._now())
-        started = [await self._start(schedule) for schedule in due]
-        return tuple(run for run in started if run is not None)
+        records = self._app.records
+        started = [await self._try(self._claim(one)) for one in await records.due_schedules(self._now())]
+        made_up = [await self._try(self._make_up(one)) for one in await records.unfinished_schedules()]
+        return tuple(run for run in (*started, *made_up) if run is not None)
 
     async def close(self) -> None:
         """Let another process take over at once."""
         with suppress(TsunamiError):  # otherwise it takes over when the lease expires
             await self._app.records.release(_LEASE, self._owner)
 
-    async def _try(self) -> None:
+    async def _try(self, work: Awaitable[T]) -> T | None:
         try:
-            await self.start_due()
+            return await work
         except TsunamiError as error:
-            log.warning("schedules could not be looked at: %s", error.message)
-
-    async def _start(self, schedule: Schedule) -> Run | None:
-        try:
-            return await self._claim(schedule)
-        except TsunamiError as error:
-            log.warning("schedule %s could not be started: %s", schedule.id, error.message)
+            log.warning("a schedule could not be started: %s", error.message)
             return None
 
     async def _claim(self, schedule: Schedule) -> Run | None:
-        caller = Caller(schedule.tenant, local=False)
-        if await self._is_busy(schedule, caller):
+        if await self._last_status(schedule) in _OPEN:
             return None
         next_at = following(
             schedule.kind, schedule.expression, schedule.timezone, now=self._now(), due=schedule.next_at
         )
         run = await self._app.records.claim_schedule(schedule, next_at=next_at, owner=self._app.presence.owner)
+        return self._begin(schedule, run)
+
+    async def _make_up(self, schedule: Schedule) -> Run | None:
+        if await self._last_status(schedule) is not RunStatus.INTERRUPTED:
+            return None
+        run = await self._app.records.claim_unfinished(schedule, owner=self._app.presence.owner)
+        return self._begin(schedule, run)
+
+    def _begin(self, schedule: Schedule, run: Run | None) -> Run | None:
         if run is not None:
             log.info("schedule %s started run %s", schedule.id, run.id)
+            caller = Caller(schedule.tenant, local=False)
             self._app.joint_runs.start(run, caller, schedule.connection_id, partial(self._plan, schedule))
         return run
 
-    async def _is_busy(self, schedule: Schedule, caller: Caller) -> bool:
-        """Tell whether the schedule's last run goes on; one whose process is gone does not."""
+    async def _last_status(self, schedule: Schedule) -> RunStatus | None:
+        """Return the status of the schedule's last run, which is interrupted if its process is gone."""
         if schedule.last_run_id is None:
-            return False
-        try:
+            return None
+        run = await self._app.records.run(schedule.tenant, schedule.last_run_id)
+        if run.status in _OPEN and run.owner != self._app.presence.owner:
+            await list_runs(self._app, Caller(schedule.tenant, local=False), limit=1)
             run = await self._app.records.run(schedule.tenant, schedule.last_run_id)
-            if not run.status.is_final:
-                await list_runs(self._app, caller, limit=1)  # marks what was interrupted
-                run = await self._app.records.run(schedule.tenant, schedule.last_run_id)
-        except NotFound:
-            return False
-        return not run.status.is_final
+        return run.status
 
     async def _plan(self, schedule: Schedule) -> Sequence[PlannedTable]:
         connection = await self._app.records.connection(schedule.tenant, schedule.connection_id)

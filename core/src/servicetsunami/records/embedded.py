@@ -222,6 +222,14 @@ class EmbeddedRecords:
         """Move a schedule on to `next_at` and create the run for the moment it was seen due at, in one step."""
         return await self._db.write(lambda db: schedules.claim(db, seen, next_at=next_at, owner=owner, now=self._now()))
 
+    async def unfinished_schedules(self) -> Sequence[Schedule]:
+        """List the enabled schedules of every tenant whose last run is open, or was interrupted and not made up for."""
+        return await self._db.read(schedules.unfinished)
+
+    async def claim_unfinished(self, seen: Schedule, *, owner: str) -> Run | None:
+        """Create the run that makes up for the interrupted last one; None for all but one of those who ask."""
+        return await self._db.write(lambda db: schedules.claim_again(db, seen, owner=owner, now=self._now()))
+
     # checkpoints
 
     async def sync_point(self, tenant: str, connection_id: str, stream: str) -> SyncPoint | None:

@@ -144,6 +144,15 @@ class Records(Protocol):
         None if it has moved on meanwhile, rests or is gone: of those who saw it due, one gets the run.
         """
 
+    async def unfinished_schedules(self) -> Sequence[Schedule]:
+        """List the enabled schedules of every tenant whose last run is open, or was interrupted and not made up for."""
+
+    async def claim_unfinished(self, seen: Schedule, *, owner: str) -> Run | None:
+        """Create the run that makes up for the interrupted last one; None for all but one of those who ask.
+
+        It is made up for once: if that run is interrupted too, the schedule's next moment is the next try.
+        """
+
     # checkpoints
 
     async def sync_point(self, tenant: str, connection_id: str, stream: str) -> SyncPoint | None:
