@@ -152,7 +152,8 @@ def test_a_killed_sync_is_told_as_interrupted_and_the_next_one_need_not_wait_for
     runs = json.loads(output)["runs"]
     assert (code, [run["status"] for run in runs]) == (0, ["succeeded", "interrupted", "succeeded"])
     assert runs[1]["message"] == (
-        "The process of this run was ended before it. Nothing of it is visible; sync again to complete it."
+        "The process of this run was ended before it. What it had committed counts, all of it or nothing; sync again "
+        "to complete it."
     )
 
 

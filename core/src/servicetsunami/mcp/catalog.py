@@ -58,7 +58,7 @@ def _general(connectors: Mapping[str, SourceClass], warehouse: type[Sink[Any]] |
 
 def _sync_tool(connectors: Mapping[str, SourceClass]) -> ToolSpec:
     feeds = any(issubclass(cls, ChangeFeed) for cls in connectors.values())
-    modes = [*SYNC_MODES, *(["changes"] if feeds and "changes" not in SYNC_MODES else [])]
+    modes = [mode for mode in SYNC_MODES if feeds or mode != "changes"]
     about = "Leave out for incremental where the table has a cursor, else full."
     return replace(
         tools.SYNC_TO_BRONZE, properties={"sync_mode": {"type": "string", "enum": modes, "description": about}}

@@ -64,7 +64,8 @@ def connections_text(result: ConnectionList) -> str:
 def delete_text(result: DeleteResult) -> str:
     """Say what was deleted and what stays."""
     kept = f" Its tables stay: {', '.join(result.kept_tables)}." if result.kept_tables else ""
-    return f"Deleted the connection '{result.name}' ({result.connection_id}) and its secrets.{kept}"
+    notes = "".join(f" {note}" for note in result.notes)
+    return f"Deleted the connection '{result.name}' ({result.connection_id}) and its secrets.{kept}{notes}"
 
 
 def source_tables_text(result: SourceTables) -> str:

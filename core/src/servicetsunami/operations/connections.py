@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from servicetsunami.operations.models import ConnectionList, ConnectResult, DeleteResult, TestResult
 from servicetsunami.operations.opened import with_source
+from servicetsunami.operations.releasing import release_feeds
 from servicetsunami.operations.stream_settings import check_streams, parse_streams
 from servicetsunami.operations.views import connection_view
 from servicetsunami.records import Connection
@@ -78,12 +79,13 @@ async def list_connections(app: App, caller: Caller) -> ConnectionList:
 
 
 async def delete_connection(app: App, caller: Caller, connection_id: str) -> DeleteResult:
-    """Delete a connection and its secrets; the tables it filled stay."""
+    """Delete a connection and its secrets; the tables it filled stay, what holds a log at the source goes."""
     connection = await app.records.connection(caller.tenant, connection_id)
     datasets = await app.records.datasets(caller.tenant)
     kept = tuple(str(dataset.table) for dataset in datasets if dataset.connection_id == connection.id)
+    notes = await release_feeds(app, connection)
     await app.records.delete_connection(caller.tenant, connection.id)
-    return DeleteResult(connection_id=connection.id, name=connection.name, kept_tables=kept)
+    return DeleteResult(connection_id=connection.id, name=connection.name, kept_tables=kept, notes=notes)
 
 
 def _check(streams: Json, source: Source[Any]) -> int:

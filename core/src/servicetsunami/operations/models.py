@@ -142,6 +142,7 @@ class DeleteResult(Result):
     connection_id: str
     name: str
     kept_tables: tuple[str, ...] = Field((), description="Tables that stay in the lakehouse.")
+    notes: tuple[str, ...] = Field((), description="What a person should know of the source's log.")
 
 
 class ResultColumn(Result):

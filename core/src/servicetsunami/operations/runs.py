@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from servicetsunami.records import Connection, Run, RunStatus
 from servicetsunami.sdk import Cancelled, TransientError, TsunamiError
 from servicetsunami.sync import Progress, SyncJob, SyncOutcome
 from servicetsunami.sync.crash import plugin_crashed
+from servicetsunami.sync.failpoints import reach
 
 if TYPE_CHECKING:
     from servicetsunami.operations.app import App
@@ -26,7 +28,16 @@ _MOST_OPEN = 1000
 _MOST_AT_ONCE = 8
 _STOPPED = "This run was stopped together with its process. Nothing of it is visible; sync again to complete it."
 _CANCELLED = "The run was cancelled. Nothing of it is visible."
-_GONE = "The process of this run was ended before it. Nothing of it is visible; sync again to complete it."
+_GONE = (
+    "The process of this run was ended before it. What it had committed counts, all of it or nothing; sync again to "
+    "complete it."
+)
+_OVERTAKEN = (
+    "This run lost its hold on the table, after standing still for too long or losing touch with the records, so it "
+    "stopped. Sync again to complete it; nothing is lost or doubled."
+)
+_NOTING_SECONDS = (0.2, 0.5, 1.0, 2.0)
+"""How long to wait before noting the end of a run again, each time the records could not be written."""
 LEASE = timedelta(seconds=30)
 """How long a table stays taken after its writer's last heartbeat, where nobody can see that the writer is gone."""
 
@@ -43,6 +54,10 @@ class _Execution:
     cancel: threading.Event
     finished: asyncio.Event
     parked: bool = False
+    overtaken: bool = False
+    """True once the table may be somebody else's."""
+    held_at: float = field(default_factory=time.monotonic)
+    """When the table's lease was last renewed."""
 
 
 class RunKeeper:
@@ -71,9 +86,16 @@ class RunKeeper:
         """Mark the runs of killed processes of this machine as interrupted, and free the tables they were writing."""
         for status in (RunStatus.QUEUED, RunStatus.RUNNING):
             for run in await self._app.records.runs(tenant, status=status, limit=_MOST_OPEN):
-                if run.owner is not None and self._app.presence.is_gone(run.owner):
+                if self._is_gone(run):
                     await self._app.records.release(_lease_name(run), _lease_owner(run))
                     await self._finish(run, RunStatus.INTERRUPTED, message=_GONE)
+
+    def _is_gone(self, run: Run) -> bool:
+        if run.owner is not None and self._app.presence.is_gone(run.owner):
+            return True
+        # A run is begun as soon as it is made, so one that waits for long waits for a process that nobody can see.
+        waited = datetime.now(UTC) - run.created_at
+        return run.status is RunStatus.QUEUED and waited > 2 * LEASE and not self.is_here(run.id)
 
     async def wait(self, run_id: str, seconds: float | None) -> None:
         """Wait until a run of this process has ended, or so long."""
@@ -135,6 +157,8 @@ class RunKeeper:
         )
         beating = asyncio.create_task(self._beat(execution))
         try:
+            if run.status.is_final:
+                raise Cancelled("the run was ended before it began")
             outcome = await asyncio.get_running_loop().run_in_executor(self._threads, self._sync, execution)
             await self._succeed(run, execution, outcome)
         except TsunamiError as error:
@@ -167,20 +191,44 @@ class RunKeeper:
             await asyncio.sleep(_HEARTBEAT_SECONDS)
             with suppress(TsunamiError):  # the next beat may get through, well before the lease expires
                 await self._beat_once(execution)
+            if time.monotonic() - execution.held_at > LEASE.total_seconds():
+                self._stop_overtaken(execution)
 
     async def _beat_once(self, execution: _Execution) -> None:
         records, run = self._app.records, execution.run
-        held = await records.lease(_lease_name(run), _lease_owner(run), LEASE)
+        reach("lease_renew")
+        asked_at = time.monotonic()
+        if not await records.lease(_lease_name(run), _lease_owner(run), LEASE):
+            self._stop_overtaken(execution)
+            return
+        execution.held_at = asked_at
         seen = await records.change_run(run.tenant, run.id, heartbeat_at=datetime.now(UTC), **_counts(execution))
-        if seen.cancel_requested or seen.status.is_final or not held:
+        if seen.cancel_requested or seen.status.is_final:
             execution.cancel.set()
 
+    @staticmethod
+    def _stop_overtaken(execution: _Execution) -> None:
+        execution.overtaken = True
+        execution.cancel.set()
+
     async def _succeed(self, run: Run, execution: _Execution, outcome: SyncOutcome) -> None:
+        for pause in _NOTING_SECONDS:
+            try:
+                await self._note_success(run, execution, outcome)
+            except TsunamiError:
+                await asyncio.sleep(pause)
+            else:
+                return
+        await self._note_success(run, execution, outcome)
+
+    async def _note_success(self, run: Run, execution: _Execution, outcome: SyncOutcome) -> None:
         records, job = self._app.records, execution.job
+        reach("before_record")
         await records.record_sync(run.tenant, job.table, rows=outcome.rows_written, run_id=run.id)
         await records.save_sync_point(
             run.tenant, execution.connection.id, job.stream.id, app=job.app, seq=outcome.seq, state=outcome.state
         )
+        reach("after_record")
         notes = [*outcome.notes, *_rescue_note(outcome)]
         await self._finish(run, RunStatus.SUCCEEDED, **_counts(execution), details={"notes": notes, **outcome.details})
 
@@ -188,6 +236,8 @@ class RunKeeper:
         counts = {**_counts(execution), "rows_written": 0}
         if execution.parked:
             await self._finish(run, RunStatus.INTERRUPTED, message=_STOPPED, **counts)
+        elif execution.overtaken:
+            await self._finish(run, RunStatus.INTERRUPTED, message=_OVERTAKEN, **counts)
         elif isinstance(error, Cancelled):
             await self._finish(run, RunStatus.CANCELLED, message=_CANCELLED, **counts)
         else:

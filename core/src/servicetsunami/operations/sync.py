@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -15,15 +17,17 @@ from servicetsunami.operations.runs import LEASE
 from servicetsunami.operations.sources import configured, find_stream
 from servicetsunami.operations.stream_settings import settings_of
 from servicetsunami.operations.views import run_view
-from servicetsunami.records import Connection, Dataset, Run
-from servicetsunami.sdk import ConfigError, Stream, nearest
+from servicetsunami.records import Connection, Dataset, Run, SyncPoint
+from servicetsunami.sdk import ChangeFeed, ConfigError, Stream, nearest
 from servicetsunami.sync import SyncJob, SyncMode
+from servicetsunami.sync.keyless import no_key
 from servicetsunami.sync.naming import wanted_tables
 
 if TYPE_CHECKING:
     from servicetsunami.operations.app import App, Caller
 
-SYNC_MODES: tuple[SyncMode, ...] = ("incremental", "full")
+SYNC_MODES: tuple[SyncMode, ...] = ("incremental", "full", "changes")
+"""Every mode there is; `changes` needs a connector with a change feed."""
 _WATCH_SECONDS = 0.25
 OnProgress = Callable[[RunView], Awaitable[None]]
 
@@ -40,33 +44,44 @@ async def sync_to_bronze(
 ) -> RunView:
     """Bring one table of a connection into bronze.
 
-    Waits until the run has ended, or `wait_seconds`; the run goes on in any case. The default mode is incremental
-    where the table has a cursor, else full.
+    Waits until the run has ended, or `wait_seconds`; the run goes on in any case. The default mode is that of its
+    changes where the table was synced so before, else incremental where it has a cursor, else full.
     """
     connection = await app.records.connection(caller.tenant, connection_id)
     streams = await with_source(app, connection, lambda source: list(source.streams()))
     stream = configured(find_stream(streams, table_name), connection)
-    mode = _mode(stream, sync_mode)
+    known = await app.records.sync_point(caller.tenant, connection.id, stream.id)
+    feeds = issubclass(app.plugins.connector(connection.connector), ChangeFeed)
+    mode = _mode(stream, sync_mode, feeds=feeds, known=known)
     target = connection.streams.get(stream.id, {}).get("target")
     dataset = await app.records.claim_table(
         caller.tenant, connection.id, stream.id, wanted_tables(stream, connection.name, target)
     )
     secrets = await app.records.reveal_secrets(caller.tenant, connection.id)
     # A caller who gives up between the run's row and its start would leave a run that nobody executes.
-    run = await asyncio.shield(_begin(app, connection, secrets, stream, dataset, mode))
+    run = await asyncio.shield(_begin(app, connection, secrets, _Wish(stream, dataset, mode, known)))
     return await _watch(app, caller, run.id, wait_seconds, on_progress)
 
 
-async def _begin(
-    app: App, connection: Connection, secrets: Mapping[str, str], stream: Stream, dataset: Dataset, mode: SyncMode
-) -> Run:
+@dataclass(frozen=True)
+class _Wish:
+    """What is to be synced, to where and how, and how far the records say it came."""
+
+    stream: Stream
+    dataset: Dataset
+    mode: SyncMode
+    known: SyncPoint | None
+
+
+async def _begin(app: App, connection: Connection, secrets: Mapping[str, str], wish: _Wish) -> Run:
+    stream = wish.stream
     run = await app.records.create_run(
         connection.tenant,
         "sync",
         connection_id=connection.id,
         stream=stream.id,
-        table=str(dataset.table),
-        mode=mode,
+        table=str(wish.dataset.table),
+        mode=wish.mode,
         owner=app.presence.owner,
     )
     identity = source_identity(app.plugins.connector(connection.connector), connection.settings)
@@ -74,12 +89,14 @@ async def _begin(
         run.id,
         f"{connection.id}/{stream.id}",
         stream,
-        dataset.table,
-        mode,
+        wish.dataset.table,
+        wish.mode,
         identity=identity,
         settings=settings_of(connection.streams, stream.id).stored(),
         pepper=await app.records.hash_key(connection.tenant),
+        recorded_seq=wish.known.seq if wish.known else None,
         evolve=app.settings.evolve,
+        parallel=min(app.settings.parallel_reads, os.cpu_count() or 1),
     )
     await app.runs.start(run, job, connection, secrets)
     return run
@@ -135,7 +152,9 @@ async def _interrupt_lost(app: App, tenant: str) -> None:
     await app.records.interrupt_stale_runs(LEASE + timedelta(seconds=5))
 
 
-def _mode(stream: Stream, wish: str | None) -> SyncMode:
+def _mode(stream: Stream, wish: str | None, *, feeds: bool, known: SyncPoint | None) -> SyncMode:
+    if wish is None and feeds and known is not None and "feed" in known.state:
+        return "changes"
     if wish is None:
         return "incremental" if stream.cursor else "full"
     if wish not in SYNC_MODES:
@@ -143,12 +162,26 @@ def _mode(stream: Stream, wish: str | None) -> SyncMode:
             f"'{wish}' is not a sync mode",
             code="bad_sync_mode",
             field="sync_mode",
-            fix="use incremental or full",
+            fix="use incremental, full or changes" if feeds else "use incremental or full",
             did_you_mean=nearest(wish, SYNC_MODES),
         )
     if wish == "incremental" and not stream.cursor:
         raise _no_cursor(stream)
+    if wish == "changes":
+        _check_feed(stream, feeds=feeds)
     return wish
+
+
+def _check_feed(stream: Stream, *, feeds: bool) -> None:
+    if not feeds:
+        raise ConfigError(
+            "this connector cannot tell changes, so the table cannot be synced by them",
+            code="no_change_feed",
+            field="sync_mode",
+            fix="use incremental or full",
+        )
+    if not stream.key:
+        raise no_key(stream)
 
 
 def _no_cursor(stream: Stream) -> ConfigError:

@@ -85,6 +85,9 @@ class Settings(BaseModel):
         (), description="Private networks that may be reached all the same, such as `10.1.0.0/16`."
     )
     query_timeout_seconds: float = Field(30.0, gt=0, le=3600, description="How long a query may take.")
+    parallel_reads: int = Field(
+        2, ge=1, le=64, description="How many parts of a table are read at once, at most as many as there are cores."
+    )
     worker_memory_mb: int = Field(
         2048, ge=128, description="How much memory the worker process of one read may use, in MiB."
     )

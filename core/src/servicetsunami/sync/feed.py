@@ -13,6 +13,7 @@ from servicetsunami.sync.applying import applier
 from servicetsunami.sync.failpoints import reach
 from servicetsunami.sync.full import FullSync
 from servicetsunami.sync.job import SyncOutcome
+from servicetsunami.sync.keyless import no_key
 from servicetsunami.sync.loading import Loader
 from servicetsunami.sync.part import PartWriter
 from servicetsunami.sync.task import Task
@@ -44,12 +45,7 @@ class FeedSync:
     def _check(self) -> None:
         task = self._task
         if not task.key:
-            raise ConfigError(
-                f"'{task.stream.id}' has no key, so its changes cannot be told apart by row",
-                code="no_key",
-                field="sync_mode",
-                fix="give it a primary key, name its key in the connection's stream settings, or sync it in full",
-            )
+            raise no_key(task.stream)
         if "apply" not in task.sink.write_modes:
             raise ConfigError(
                 f"the sink '{task.sink.name}' cannot apply changes",

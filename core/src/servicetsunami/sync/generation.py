@@ -12,12 +12,12 @@ import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import pyarrow as pa
 
 from servicetsunami.sdk import Commit, Json, Load, Source, Split, Splittable, TsunamiError
-from servicetsunami.sync.abilities import can, feed_of
+from servicetsunami.sync.abilities import feed_of
 from servicetsunami.sync.committing import commit_surely
 from servicetsunami.sync.failpoints import reach
 from servicetsunami.sync.schemas import encode_schema
@@ -110,10 +110,9 @@ class Generations:
 
     def _plan(self, source: Source[Any]) -> tuple[Split, ...]:
         job = self._task.job
-        if job.parallel < 2 or not can(source, Splittable):
+        if job.parallel < 2 or not isinstance(source, Splittable):
             return ()
-        planner = cast("Splittable", source)
-        return tuple(planner.splits(self._task.read(), job.parallel * _SPLITS_PER_READER))
+        return tuple(source.splits(self._task.read(), job.parallel * _SPLITS_PER_READER))
 
     def _fits(self, with_feed: bool) -> Json:
         task = self._task

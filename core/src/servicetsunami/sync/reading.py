@@ -10,12 +10,11 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from queue import Full, Queue
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
 from servicetsunami.sdk import (
-    ChangeFeed,
     Changes,
     Checkpoint,
     Json,
@@ -27,6 +26,7 @@ from servicetsunami.sdk import (
     Watermark,
 )
 from servicetsunami.sdk.rows import to_batches
+from servicetsunami.sync.abilities import feed_of
 from servicetsunami.sync.changed import change_batches
 from servicetsunami.sync.crash import plugin_crashed
 
@@ -130,7 +130,7 @@ class Reader:
 def _items(source: Source[Any], read: Read | FeedRead) -> Iterator[Any]:
     if isinstance(read, Read):
         return source.read(read)
-    return cast("ChangeFeed", source).changes([read.stream], read.state)
+    return feed_of(source).changes([read.stream], read.state)
 
 
 def close_items(items: object) -> None:

@@ -58,3 +58,5 @@ def show_deleted(screen: Screen, result: DeleteResult) -> None:
     screen.line(result.connection_id)
     kept = f" Its tables stay: {', '.join(result.kept_tables)}." if result.kept_tables else ""
     screen.talk(f"Deleted the connection '{result.name}' and its secrets.{kept}")
+    for note in result.notes:
+        screen.talk(note)
