@@ -19,6 +19,9 @@ from servicetsunami.sdk import Address, ConfigError, Read, Stream, Watermark
 from servicetsunami_postgres import PostgresConfig, PostgresSource
 
 INSTALLED = Path("/usr/lib/postgresql/15/bin")
+RELEASE = """DO $$ DECLARE name text; BEGIN
+PERFORM pg_drop_replication_slot(slot_name) FROM pg_replication_slots;
+FOR name IN SELECT pubname FROM pg_publication LOOP EXECUTE format('DROP PUBLICATION %I', name); END LOOP; END $$"""
 LOGICAL = {"wal_level": "logical", "max_prepared_transactions": "4", "max_replication_slots": "6"}
 
 
@@ -137,7 +140,7 @@ def newest_server() -> Iterator[ThrowawayServer]:
 def installed_server() -> Iterator[ThrowawayServer]:
     if not (INSTALLED / "initdb").exists():
         pytest.skip(f"no PostgreSQL with contrib in {INSTALLED}: xml, hstore and TLS cannot be tried")
-    with throwaway_postgres(binaries=INSTALLED) as server:
+    with throwaway_postgres(binaries=INSTALLED, settings=LOGICAL) as server:
         yield server
 
 
@@ -147,6 +150,8 @@ def _database(server: ThrowawayServer, data_dir: Path) -> Iterator[Database]:
     yield database
     for source in database.opened:
         source.close()
+    # A slot holds the server's log, and there are few of them.
+    database.run(RELEASE)
 
 
 @pytest.fixture

@@ -274,6 +274,7 @@ def test_a_column_the_role_may_not_read_stays_unread(begun: Any, database: "Data
     database.run(
         TABLE,
         "ALTER TABLE t ADD secret text",
+        "DO $$ BEGIN IF to_regrole('follower') IS NOT NULL THEN DROP OWNED BY follower; END IF; END $$",
         "DROP ROLE IF EXISTS follower",
         "CREATE ROLE follower LOGIN REPLICATION PASSWORD 'f'",
         "GRANT CREATE ON DATABASE postgres TO follower",
@@ -316,12 +317,12 @@ def test_a_log_read_in_windows_gives_each_change_once(begun: Any, monkeypatch: p
 
 def test_a_transaction_larger_than_memory_streams_through(begun: Any, database: "Database") -> None:
     feed = begun("CREATE TABLE t (id int PRIMARY KEY, name text, body text)")
-    database.run("INSERT INTO t SELECT i, 'n', repeat('x', 700) FROM generate_series(1, 300000) i")
+    database.run("INSERT INTO t SELECT i, 'n', repeat('x', 1500) FROM generate_series(1, 100000) i")
     rows, before = 0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     for batch in feed.batches():
         rows += batch.num_rows if batch else 0
 
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    assert rows == 300_000
-    assert grown < 150 * 1024, "the transaction holds 210 MB"
+    assert rows == 100_000
+    assert grown < 100 * 1024, "the transaction holds 150 MB"

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
+from servicetsunami.sdk import Changes
+
 if TYPE_CHECKING:
     from conftest import Database
 
@@ -145,6 +147,28 @@ def test_a_value_that_does_not_fit_is_rescued_as_text(
     assert [row["v"] for row in rows] == [None] * (len(pairs) + 1)
     rescued = [row["_rescued"] and json.loads(row["_rescued"]) for row in rows]
     assert rescued == [*({"v": text} for _, text in pairs), None]
+
+
+def test_a_change_has_the_values_of_a_read(database: "Database") -> None:
+    cases = [(kind, literal) for kind, pairs in (*((k, p) for k, _, p in EXACT), *MISFITS) for literal, _ in pairs]
+    columns = ", ".join(f"v{number} {kind}" for number, (kind, _) in enumerate(cases))
+    database.run(*TYPES, f"CREATE TABLE t (id int PRIMARY KEY, {columns})", "INSERT INTO t (id) VALUES (0)")
+    source, stream = database.source(), database.stream("t")
+    state = source.position([stream])
+
+    database.run(
+        f"INSERT INTO t VALUES (1, {', '.join(literal for _, literal in cases)})", "UPDATE t SET id = id WHERE id = 0"
+    )
+    changes = [item.rows for item in source.changes([stream], state) if isinstance(item, Changes)]
+    source.release([stream])
+
+    (batch,) = changes
+    assert isinstance(batch, pa.RecordBatch)
+    assert stream.schema is not None
+    assert [batch.schema.field(name) for name in stream.schema.names] == list(stream.schema)
+    inserted, updated = ({**row, "_op": None} for row in batch.to_pylist())
+    read = {row["id"]: {**row, "_op": None} for row in database.rows("t")}
+    assert {0: updated, 1: inserted} == read
 
 
 def test_a_value_beside_one_that_does_not_fit_stays_what_it_is(database: "Database") -> None:

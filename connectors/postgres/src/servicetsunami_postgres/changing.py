@@ -127,14 +127,14 @@ def change_batch(followed: Followed, told: Sequence[Row], asks: Asks) -> pa.Reco
     """Return the rows in their order: the table's columns, `_op`, and `_unchanged` and `_rescued` where needed."""
     rows = completed(told, followed, asks)
     misfits = Misfits(len(rows))
+    unchanged = [_unchanged(row, followed) for row in rows]
     fields, arrays = [], []
-    for number, column in enumerate(followed.columns):
+    for column, cells in zip(followed.columns, _by_column(rows, followed, holed=any(unchanged)), strict=True):
         if column is not None:
             fields.append(column.field)
-            arrays.append(_array([_value(row, number) for row in rows], column, _Landing(followed, misfits, asks)))
+            arrays.append(_array(cells, column, _Landing(followed, misfits, asks)))
     fields.append(pa.field(OP, pa.string()))
     arrays.append(pa.array([row.op for row in rows], pa.string()))
-    unchanged = [_unchanged(row, followed) for row in rows]
     if any(unchanged):
         fields.append(pa.field(UNCHANGED, _NAMES))
         arrays.append(pa.array(unchanged, _NAMES))
@@ -151,7 +151,7 @@ class _Landing:
     asks: Asks
 
 
-def _array(cells: list[bytes | None], column: Column, to: _Landing) -> pa.Array:
+def _array(cells: Sequence[bytes | None], column: Column, to: _Landing) -> pa.Array:
     texts = _texts(cells, column, to.misfits)
     if column.landing.is_hex:
         # The server prints \x before the digits.
@@ -171,7 +171,7 @@ def _asked(texts: list[str | None], column: Column, to: _Landing) -> pa.Array:
     return pa.array(answers, pa.string())
 
 
-def _texts(cells: list[bytes | None], column: Column, misfits: Misfits) -> pa.Array:
+def _texts(cells: Sequence[bytes | None], column: Column, misfits: Misfits) -> pa.Array:
     raw = pa.array(cells, pa.binary())
     try:
         return raw.cast(pa.string())
@@ -179,9 +179,11 @@ def _texts(cells: list[bytes | None], column: Column, misfits: Misfits) -> pa.Ar
         return fitting(raw, column, misfits)
 
 
-def _value(row: Row, number: int) -> bytes | None:
-    cell = row.cells[number] if row.cells else None
-    return None if cell is pgoutput.UNCHANGED else cell
+def _by_column(rows: Sequence[Row], followed: Followed, *, holed: bool) -> Iterator[Sequence[bytes | None]]:
+    """Yield the cells of each column; `holed` where a cell may be one that the log does not repeat."""
+    blank = (None,) * len(followed.columns)
+    for cells in zip(*(row.cells or blank for row in rows), strict=True):
+        yield [None if cell is pgoutput.UNCHANGED else cell for cell in cells] if holed else cells
 
 
 def _unchanged(row: Row, followed: Followed) -> list[str]:

@@ -22,13 +22,15 @@ from servicetsunami_postgres.feedfailures import (
 _SERVER = "SELECT pg_catalog.current_setting('wal_level') AS level, pg_catalog.pg_is_in_recovery() AS standby"
 # Every table whose rows the log tells of, with the columns by which it names an updated or deleted one.
 _IDENTITIES = """
+WITH RECURSIVE family(oid) AS (
+    SELECT $1::oid UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN family f ON i.inhparent = f.oid)
 SELECT c.relname::text AS name, c.relkind = 'p' AS is_parent, c.relpersistence = 'p' AS is_logged,
        c.relreplident::text AS identity,
        (SELECT pg_catalog.array_agg(a.attname::text) FROM pg_catalog.pg_index i
         JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
         WHERE i.indrelid = c.oid
           AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END) AS columns
-FROM pg_catalog.pg_partition_tree($1::oid::pg_catalog.regclass) p JOIN pg_catalog.pg_class c ON c.oid = p.relid
+FROM family f JOIN pg_catalog.pg_class c USING (oid)
 """
 _PUBLICATION = """
 SELECT p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate AND p.pubviaroot AND NOT p.puballtables AS fits,
@@ -61,7 +63,10 @@ async def check_followable(connection: asyncpg.Connection, table: Table, key: Se
     """
     if table.kind not in ("table", "partitioned table"):
         raise not_followable(table.path, table.kind)
-    for member in await connection.fetch(_IDENTITIES, table.oid):
+    members = await connection.fetch(_IDENTITIES, table.oid)
+    if table.kind == "table" and len(members) > 1:
+        raise not_followable(table.path, "table that others inherit from")
+    for member in members:
         if not member["is_logged"]:
             raise not_followable(table.path, "table that is not logged")
         if member["identity"] == "f" or member["is_parent"]:
