@@ -316,6 +316,24 @@ async def test_a_run_whose_process_was_killed_is_made_up_for_once(garden: Garden
     assert (after.next_at, after.last_at) == (DUE + DAY, DUE)
 
 
+async def test_a_run_that_nobody_began_is_made_up_for_and_holds_nothing_up(garden: Garden, clock: Clock) -> None:
+    async with garden.open() as app:
+        schedule = await nightly(app, "ash")
+        next_at = DUE + 9999 * DAY
+        await app.records.claim_schedule(schedule, next_at=next_at, owner="a server that ended in order")
+        (run,) = await whole_runs(app)
+        scheduler = Scheduler(app, now=clock)
+
+        clock.now = run.created_at + timedelta(seconds=59)
+        early = await scheduler.start_due()
+        clock.now = run.created_at + timedelta(seconds=61)
+        statuses = await ended(app, await scheduler.start_due())
+        given_up = await app.records.run("default", run.id)
+
+    assert (early, given_up.status.value) == ((), "interrupted")
+    assert statuses == ["succeeded"]
+
+
 async def test_a_run_that_was_stopped_with_its_server_is_made_up_for_by_the_next(garden: Garden, clock: Clock) -> None:
     garden.beds.hold("ash")
     async with garden.open() as app:

@@ -89,6 +89,9 @@ async def test_a_table_that_fails_stops_no_other(garden: Garden) -> None:
     assert result.run.problem.code == "tables_failed"
     assert "2 of 3" in result.run.message
     assert [one.problem.code for one in result.tables if one.problem] == ["barren"]
+    (note,) = result.run.notes
+    assert note.startswith("ash failed (run_")
+    assert note.endswith(": nothing grows in ash")
 
 
 async def test_a_name_the_source_does_not_know_fails_alone(garden: Garden) -> None:

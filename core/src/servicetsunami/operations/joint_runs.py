@@ -47,7 +47,7 @@ class _Table:
     active: bool = False
     """True while it holds a place: it has a run, or soon will."""
 
-    async def note(self, view: RunView) -> None:
+    async def take_in(self, view: RunView) -> None:
         """Take in how far the table's run is."""
         self.view = view
 
@@ -71,6 +71,13 @@ class _Table:
             "status": self.status,
             "problem": self.problem.model_dump(mode="json") if self.problem else None,
         }
+
+    @property
+    def note(self) -> str:
+        """Return what a person should know of it."""
+        message = self.problem.message if self.problem else self.view.message if self.view else ""
+        run = f" ({self.view.run_id})" if self.view else ""
+        return f"{self.planned.name} {self.status}{run}{f': {message}' if message else ''}"
 
 
 @dataclass
@@ -166,7 +173,7 @@ class JointRuns:
                     joint.connection_id,
                     table.planned.name,
                     sync_mode=joint.run.mode,
-                    on_progress=table.note,
+                    on_progress=table.take_in,
                 )
             except TsunamiError as error:
                 table.problem = error.problem()
@@ -227,5 +234,9 @@ def _counts(joint: _Joint) -> Mapping[str, Any]:
         "rows_written": sum(view.rows for view in views),
         "rows_rescued": sum(view.rows_rescued for view in views),
         "bytes_read": sum(view.bytes_read for view in views),
-        "details": {**joint.run.details, "tables": [table.told() for table in joint.tables]},
+        "details": {
+            **joint.run.details,
+            "tables": [table.told() for table in joint.tables],
+            "notes": [table.note for table in joint.having("failed", "cancelled", "interrupted")],
+        },
     }

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 _LEASE = "scheduler"
 _LEASE_TIME = timedelta(seconds=30)
 _POLL_SECONDS = 5.0
+_BEGUN_WITHIN = timedelta(minutes=1)
+"""A run of a schedule begins at once; one that is still queued after so long has nobody to begin it."""
 _OPEN = (RunStatus.QUEUED, RunStatus.RUNNING)
 T = TypeVar("T")
 
@@ -124,10 +126,18 @@ class Scheduler:
         if schedule.last_run_id is None:
             return None
         run = await self._app.records.run(schedule.tenant, schedule.last_run_id)
-        if run.status in _OPEN and run.owner != self._app.presence.owner:
-            await list_runs(self._app, Caller(schedule.tenant, local=False), limit=1)
-            run = await self._app.records.run(schedule.tenant, schedule.last_run_id)
-        return run.status
+        if run.status not in _OPEN or run.owner == self._app.presence.owner:
+            return run.status
+        await list_runs(self._app, Caller(schedule.tenant, local=False), limit=1)
+        run = await self._app.records.run(schedule.tenant, schedule.last_run_id)
+        return await self._give_up(run) if run.status is RunStatus.QUEUED else run.status
+
+    async def _give_up(self, run: Run) -> RunStatus:
+        """Mark a run as interrupted whose process ended in order, but between claiming and beginning it."""
+        if run.created_at > self._now() - _BEGUN_WITHIN:
+            return run.status
+        changes = {"status": RunStatus.INTERRUPTED, "message": "Its process ended before this run began."}
+        return (await self._app.records.change_run(run.tenant, run.id, **changes)).status
 
     async def _plan(self, schedule: Schedule) -> Sequence[PlannedTable]:
         connection = await self._app.records.connection(schedule.tenant, schedule.connection_id)

@@ -24,7 +24,7 @@ def show_runs(screen: Screen, result: RunList) -> None:
             (
                 run.run_id,
                 run.status,
-                run.bronze_table or run.table_name or "-",
+                run.bronze_table or run.table_name or run.kind,
                 run.sync_mode or "-",
                 f"{run.rows:,}",
                 "-" if run.elapsed_seconds is None else f"{run.elapsed_seconds:.1f}",
