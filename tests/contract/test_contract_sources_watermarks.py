@@ -72,12 +72,11 @@ class OrdersContract(SourceContract):
     def late_row(self, config: Mapping[str, Any], stream: Stream) -> Iterator[None]:
         assert stream.id == "orders"
         table = TABLES[config["table"]]
-        early, later = next(table.clock), next(table.clock)
-        table.open.add(early)
-        table.rows.append({"id": later, "at": later})
+        value = next(table.clock)
+        table.open.add(value)
         yield
-        table.rows.append({"id": early, "at": early})
-        table.open.remove(early)
+        table.open.remove(value)
+        table.rows.append({"id": value, "at": value})
 
 
 class TestOrdersContract(OrdersContract):
