@@ -1,6 +1,7 @@
 """Real servers for the connector's tests: PostgreSQL 18 from the pip package, and an installed one with its contrib."""
 
 import asyncio
+import json
 import logging
 import socket
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 from servicetsunami.cli.throwaway_postgres import ThrowawayServer, throwaway_postgres
-from servicetsunami.sdk import Address, ConfigError, Read, Stream, Watermark
+from servicetsunami.sdk import Address, Changes, Checkpoint, ConfigError, Json, Read, Stream, Watermark
 from servicetsunami_postgres import PostgresConfig, PostgresSource
 
 INSTALLED = Path("/usr/lib/postgresql/15/bin")
@@ -116,6 +117,41 @@ class Database:
         return rows_of(self.source(), Read(self.stream(name), **read))
 
 
+@dataclass
+class Feed:
+    """A feed of table t that goes on from where it stopped."""
+
+    database: Database
+    source: PostgresSource
+    state: Json
+
+    def batches(self) -> Iterator[pa.RecordBatch | None]:
+        """Yield the batches, and None for each checkpoint; the feed stays where it is."""
+        for item in self.items():
+            assert isinstance(item, Checkpoint | Changes)
+            yield item.rows if isinstance(item, Changes) else None
+
+    def items(self) -> Iterator[Any]:
+        return self.source.changes([self.database.stream("t")], json.loads(json.dumps(self.state)))
+
+    def next(self, *statements: str) -> list[dict[str, Any]]:
+        """Run the statements and return the changes since the last call."""
+        self.database.run(*statements)
+        found: list[dict[str, Any]] = []
+        for item in self.items():
+            if isinstance(item, Checkpoint):
+                self.state = item.state
+            else:
+                assert isinstance(item, Changes)
+                assert isinstance(item.rows, pa.RecordBatch)
+                found += item.rows.to_pylist()
+        return found
+
+    def ops(self, *statements: str) -> list[tuple[Any, ...]]:
+        """Return operation, id and name of the changes since the last call."""
+        return [(row["_op"], row["id"], row["name"]) for row in self.next(*statements)]
+
+
 def rows_of(source: PostgresSource, read: Read) -> list[dict[str, Any]]:
     """Read to the end and return the rows as dicts."""
     found: list[dict[str, Any]] = []
@@ -162,3 +198,18 @@ def database(newest_server: ThrowawayServer, tmp_path: Path) -> Iterator[Databas
 @pytest.fixture
 def installed(installed_server: ThrowawayServer, tmp_path: Path) -> Iterator[Database]:
     yield from _database(installed_server, tmp_path)
+
+
+@pytest.fixture
+def begun(database: Database) -> Iterator[Any]:
+    opened: list[Feed] = []
+
+    def begin(*statements: str) -> Feed:
+        database.run(*statements)
+        source = database.source()
+        opened.append(Feed(database, source, source.position([database.stream("t")])))
+        return opened[0]
+
+    yield begin
+    for feed in opened:
+        feed.source.release([database.stream("t")])

@@ -1,16 +1,12 @@
 """A feed tells every committed change once, in order, with the values that a read gives."""
 
-import json
 import resource
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 import pytest
 
-from servicetsunami.sdk import Changes, Checkpoint, Json, TsunamiError
-from servicetsunami_postgres import PostgresSource, collecting, following
+from servicetsunami.sdk import Checkpoint, TsunamiError
+from servicetsunami_postgres import collecting, copying, following
 
 if TYPE_CHECKING:
     from conftest import Database
@@ -19,56 +15,6 @@ pytestmark = pytest.mark.server
 
 TABLE = "CREATE TABLE t (id int PRIMARY KEY, name text)"
 TOAST = ("CREATE TABLE t (id int PRIMARY KEY, name text, body text)", "ALTER TABLE t ALTER body SET STORAGE EXTERNAL")
-
-
-@dataclass
-class Feed:
-    """A feed of table t that goes on from where it stopped."""
-
-    database: "Database"
-    source: PostgresSource
-    state: Json
-
-    def batches(self) -> Iterator[pa.RecordBatch | None]:
-        """Yield the batches, and None for each checkpoint; the feed stays where it is."""
-        for item in self.items():
-            assert isinstance(item, Checkpoint | Changes)
-            yield item.rows if isinstance(item, Changes) else None
-
-    def items(self) -> Iterator[Any]:
-        return self.source.changes([self.database.stream("t")], json.loads(json.dumps(self.state)))
-
-    def next(self, *statements: str) -> list[dict[str, Any]]:
-        """Run the statements and return the changes since the last call."""
-        self.database.run(*statements)
-        found: list[dict[str, Any]] = []
-        for item in self.items():
-            if isinstance(item, Checkpoint):
-                self.state = item.state
-            else:
-                assert isinstance(item, Changes)
-                assert isinstance(item.rows, pa.RecordBatch)
-                found += item.rows.to_pylist()
-        return found
-
-    def ops(self, *statements: str) -> list[tuple[Any, ...]]:
-        """Return operation, id and name of the changes since the last call."""
-        return [(row["_op"], row["id"], row["name"]) for row in self.next(*statements)]
-
-
-@pytest.fixture
-def begun(database: "Database") -> Iterator[Any]:
-    opened: list[Feed] = []
-
-    def begin(*statements: str) -> Feed:
-        database.run(*statements)
-        source = database.source()
-        opened.append(Feed(database, source, source.position([database.stream("t")])))
-        return opened[0]
-
-    yield begin
-    for feed in opened:
-        feed.source.release([database.stream("t")])
 
 
 def test_every_operation_is_told_with_its_row(begun: Any) -> None:
@@ -326,3 +272,14 @@ def test_a_transaction_larger_than_memory_streams_through(begun: Any, database: 
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert rows == 100_000
     assert grown < 100 * 1024, "the transaction holds 150 MB"
+
+
+def test_a_server_that_decodes_for_long_is_not_taken_for_dead(begun: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "BEAT_SECONDS", 0)
+    monkeypatch.setattr(copying, "_POLL_SECONDS", 0.001)
+    feed = begun(TABLE)
+    feed.database.run("INSERT INTO t SELECT i, 'n' FROM generate_series(1, 20000) i")
+
+    first = next(iter(feed.items()))
+
+    assert first == Checkpoint(feed.state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
@@ -30,8 +31,8 @@ class _End:
 class Copy:
     """One COPY of a query whose chunks are pulled by `chunks()`.
 
-    `first_seconds` is the longest silence before the first byte, where that is not the one of the settings; `explain`
-    makes the error of what the server says.
+    `first_seconds` is the longest silence before the first byte, where that is not the one of the settings; in it an
+    empty chunk comes every `beat_seconds`. `explain` makes the error of what the server says.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Copy:
         *,
         layout: Literal["csv", "binary"] = "csv",
         first_seconds: float | None = None,
+        beat_seconds: float | None = None,
         explain: Callable[[BaseException, PostgresConfig], TsunamiError] = not_answered,
     ) -> None:
         self._background = background
@@ -52,6 +54,7 @@ class Copy:
         self._layout = layout
         self._stall_seconds = config.stall_timeout_seconds
         self._first_seconds = first_seconds or config.stall_timeout_seconds
+        self._beat_seconds = beat_seconds
         self._explain = explain
         self._ready: SimpleQueue[bytes | _End] = SimpleQueue()
         self._parts: list[bytes] = []
@@ -65,13 +68,16 @@ class Copy:
         try:
             while not isinstance(chunk := self._next(ctx, task), _End):
                 yield chunk
-                self._background.call(self._free.release)
+                if chunk:
+                    self._beat_seconds = None
+                    self._background.call(self._free.release)
             if chunk.error is not None:
                 raise chunk.error
         finally:
             task.cancel()
 
     def _next(self, ctx: Context, task: Future[None]) -> bytes | _End:
+        began = time.monotonic()
         while True:
             ended = task.done()
             with suppress(Empty):
@@ -81,6 +87,8 @@ class Copy:
                 return _End(task.exception() or interrupted(None))
             if ctx.cancelled():
                 raise Cancelled("the read was cancelled")
+            if self._beat_seconds is not None and time.monotonic() - began >= self._beat_seconds:
+                return b""
 
     async def _run(self) -> None:
         self._free = asyncio.Semaphore(_WAITING_CHUNKS)

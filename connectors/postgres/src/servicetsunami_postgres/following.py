@@ -24,6 +24,9 @@ from servicetsunami_postgres.slots import lsn, lsn_text
 WINDOW_BYTES = 256 * 1024 * 1024
 """Log decoded at once. It is decoded again with each next window until it is acknowledged, so windows double."""
 
+BEAT_SECONDS = 20.0
+"""While the server decodes and says nothing, a checkpoint that is no news comes so often."""
+
 # The server says nothing until it has decoded a window.
 _DECODING_SECONDS = 3600.0
 _PEEK = "pg_catalog.pg_logical_slot_peek_binary_changes"
@@ -84,9 +87,13 @@ class Following:
                 self._config,
                 layout="binary",
                 first_seconds=max(_DECODING_SECONDS, self._config.stall_timeout_seconds),
+                beat_seconds=BEAT_SECONDS,
                 explain=self._explain,
             )
             for chunk in copy.chunks(self._ctx):
+                if not chunk:
+                    # The host would take us for dead: nothing is new, and everything before it was told.
+                    yield self._checkpoint(collector.reached)
                 for message in messages(chunk):
                     yield from collector.take(message)
         finally:
