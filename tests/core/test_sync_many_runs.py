@@ -148,6 +148,18 @@ async def test_a_view_without_key_and_cursor_is_synced_only_when_it_is_named(gar
     assert statuses(named) == {"elm": "succeeded"}
 
 
+async def test_a_source_that_shows_no_table_is_told(garden: Garden) -> None:
+    garden.beds.views = set(garden.beds.rows)
+    async with garden.open() as app:
+        connection = await connected(app)
+
+        with pytest.raises(NotFound) as refused:
+            await sync_connection(app, ME, connection, all_tables=True)
+
+    assert refused.value.code == "no_tables"
+    assert "name the views" in (refused.value.fix or "")
+
+
 async def test_an_unknown_mode_is_refused_before_anything_is_begun(garden: Garden) -> None:
     async with garden.open() as app:
         connection = await connected(app)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from servicetsunami.operations.joint_runs import Plan, PlannedTable
 from servicetsunami.operations.models import ConnectionSync, TableSync
@@ -66,7 +66,7 @@ async def plan_tables(
     names = () if every else tables or await _landed(app, connection)
     streams = await with_source(app, connection, lambda source: list(source.streams()))
     if every:
-        return _in_order([stream for stream in streams if _is_for_all(stream, connection)])
+        return _in_order([stream for stream in streams if _is_for_all(stream, connection)] or _refuse(connection))
     found, missing = _find(streams, names)
     return [*_in_order(found), *(PlannedTable(name) for name in missing)]
 
@@ -93,6 +93,14 @@ async def _landed(app: App, connection: Connection) -> list[str]:
         code="nothing_landed",
         field="tables",
         fix="name the tables to sync, or sync all of them",
+    )
+
+
+def _refuse(connection: Connection) -> NoReturn:
+    raise NotFound(
+        f"the source of '{connection.name}' shows no table to these credentials, so there is nothing to sync",
+        code="no_tables",
+        fix="give the credentials the right to read the tables, or name the views to sync",
     )
 
 
