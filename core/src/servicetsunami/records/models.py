@@ -47,7 +47,7 @@ class Connection:
     settings: Json
     secret_names: tuple[str, ...]
     streams: Json
-    """Settings per stream id: `target`, `cursor`, `key`."""
+    """Settings per stream id: key and cursor, which columns land and how, and more."""
     created_at: datetime
     updated_at: datetime
     tested_at: datetime | None = None

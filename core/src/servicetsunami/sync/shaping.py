@@ -23,16 +23,15 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
 import pyarrow as pa
 
 from servicetsunami.sdk import OP, RESCUED, UNCHANGED, ConfigError, DataError, Evolve, Json, Stream
-from servicetsunami.sdk.infer import text_of
 from servicetsunami.sync.choosing import RESERVED, Choice
 from servicetsunami.sync.drift import Finding, change_of, landing_type
 from servicetsunami.sync.fitting import Misfits, fit, settled
 from servicetsunami.sync.masking import Masking
+from servicetsunami.sync.rescuing import Rescue
 from servicetsunami.sync.schemas import SEEN, decode_schema, encode_schema
 
 __all__ = ["Shape", "decode_schema", "encode_schema", "settings_identity"]
@@ -52,6 +51,7 @@ class Shape:
         self._source = stream
         self._choice = choice
         self._masking = masking
+        self._rescue = Rescue(choice, masking)
         self._fields: dict[str, pa.Field] = {}
         self._findings: dict[tuple[str, str], Finding] = {}
         self._met: set[str] = set()
@@ -228,39 +228,11 @@ class Shape:
         names = batch.schema.names
         brought = batch.column(RESCUED).cast(pa.string()) if RESCUED in names else None
         if brought is not None or misfits:
-            yield RESCUED, self._rescued(batch.num_rows, brought, misfits)
+            yield RESCUED, self._rescue.column(batch.num_rows, brought, misfits)
         if OP in names:
             yield OP, batch.column(OP)
         if UNCHANGED in names:
             yield UNCHANGED, self._unchanged(batch.column(UNCHANGED))
-
-    def _rescued(self, rows: int, brought: pa.Array | None, misfits: Mapping[str, Misfits]) -> pa.Array:
-        if not misfits and not self._masking and not self._choice:
-            return brought
-        texts: list[str | None] = brought.to_pylist() if brought is not None else [None] * rows
-        cells = {row: self._brought(text) for row, text in enumerate(texts) if text is not None}
-        for column, found in misfits.items():
-            for row, text in found.items():
-                cells.setdefault(row, {})[column] = text
-        result = [json.dumps(cells[row], ensure_ascii=False) if cells.get(row) else None for row in range(rows)]
-        return pa.array(result, pa.string())
-
-    def _brought(self, text: str) -> Json:
-        """Read what the connector rescued, hiding and naming its cells as their columns are."""
-        try:
-            cells = json.loads(text)
-        except ValueError:
-            cells = None
-        if not isinstance(cells, dict):
-            # It cannot be told which columns such a text is about.
-            return {} if self._masking or self._choice.hides else {RESCUED: text}
-        shaped = {name: self._cell(name, value) for name, value in cells.items() if self._choice.takes(name)}
-        return {self._choice.target(name): value for name, value in shaped.items() if value is not None}
-
-    def _cell(self, name: str, value: Any) -> Any:
-        if value is None or not self._masking.covers(name):
-            return value
-        return self._masking.cell(name, text_of(value))
 
     def _unchanged(self, lists: pa.Array) -> pa.Array:
         if not self._choice or lists.null_count == len(lists):
@@ -281,7 +253,8 @@ def settings_identity(settings: Json, pepper: bytes) -> str:
 
     The key for hashes is in it, since after its rotation the same value has another hash.
     """
-    chosen = {name: settings[name] for name in ("columns", "exclude", "rename", "hash", "mask") if settings.get(name)}
+    chosen = {name: settings[name] for name in ("rename", "mask") if settings.get(name)}
+    chosen |= {name: sorted(settings[name]) for name in ("columns", "exclude", "hash") if settings.get(name)}
     if not chosen:
         return ""
     text = json.dumps(chosen, sort_keys=True).encode()
