@@ -27,7 +27,7 @@ StreamSettings = Annotated[
     typer.Option(
         "--stream",
         metavar="TABLE:NAME=VALUE",
-        help="A setting of one source table (target, cursor or key); may be repeated.",
+        help="A setting of one source table, such as cursor=updated_at or exclude=notes; may be repeated.",
     ),
 ]
 
