@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -39,7 +40,10 @@ def make_folder(path: Path) -> None:
 
 
 def publish(path: Path, content: bytes) -> None:
-    """Let a whole, synced file appear under a name that nobody has taken; raises `FileExistsError` if one has."""
+    """Let a whole, synced file appear under a name that nobody has taken; raises `FileExistsError` if one has.
+
+    The name is durable once the folder is synced, which is left to the caller: the file is there already then.
+    """
     draft = path.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
         with draft.open("xb") as opened:
@@ -48,8 +52,8 @@ def publish(path: Path, content: bytes) -> None:
             os.fsync(opened.fileno())
         os.link(draft, path)
     finally:
-        draft.unlink(missing_ok=True)
-    sync_folder(path.parent)
+        with suppress(OSError):  # the draft's name does no harm, and must not hide what happened to the file
+            draft.unlink(missing_ok=True)
 
 
 def link_into(source: Path, folder: Path) -> None:

@@ -11,7 +11,8 @@ from servicetsunami.sdk import ConfigError, DataError, PermanentError, Permissio
 from servicetsunami_sink_lakehouse.refusals import unsupported
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_FULL_TEXT = "No space left on device"
+# The last is what DuckDB says when its temporary files would not leave a tenth of the disk free.
+_FULL_TEXTS = ("No space left on device", "Disk quota exceeded", "max_temp_directory_size")
 
 
 @contextmanager
@@ -30,7 +31,7 @@ def on_disk(doing: str) -> Iterator[None]:
 
 
 def _typed(error: BaseException, doing: str) -> TsunamiError:
-    if getattr(error, "errno", None) in _FULL or _FULL_TEXT in str(error):
+    if getattr(error, "errno", None) in _FULL or any(text in str(error) for text in _FULL_TEXTS):
         return PermanentError(
             f"{doing} failed because the disk is full; nothing of it is visible",
             code="disk_full",

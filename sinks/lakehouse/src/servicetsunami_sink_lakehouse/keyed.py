@@ -42,7 +42,8 @@ class KeyedChange(ABC):
         self._wanted_key = tuple(key)
         self._key: tuple[str, ...] = ()
         self._parts = tuple(parts)
-        self._written: list[Part] = []
+        self.written: list[Part] = []
+        """What it wrote so far, for whoever has to clear up after an error."""
 
     def applied(self, snapshot: Snapshot, change: Change) -> Change:
         """Return `change` with the files to add and to remove for a change of `snapshot`."""
@@ -108,12 +109,12 @@ class KeyedChange(ABC):
         except BaseException:
             writer.discard()
             raise
-        self._written += parts
+        self.written += parts
         return parts
 
     def _delete_written(self) -> None:
-        delete(self._written)
-        self._written = []
+        delete(self.written)
+        self.written = []
 
 
 def key_of(alias: str, key: Sequence[str]) -> str:

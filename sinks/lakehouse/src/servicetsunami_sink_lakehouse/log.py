@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from servicetsunami.sdk import Commit, Json, TransientError
+from servicetsunami.sdk import Commit, Json, TransientError, TsunamiError
 from servicetsunami_sink_lakehouse.columns import Column
 from servicetsunami_sink_lakehouse.disk import make_folder, publish, sync_folder
 from servicetsunami_sink_lakehouse.failures import on_disk
@@ -82,7 +82,20 @@ def _published(snapshot: Snapshot, entry: bytes) -> bool:
             publish(snapshot.folder / LOG / f"{snapshot.version + 1:020d}.json", entry)
         except FileExistsError:
             return False
-        return True
+    _make_durable(snapshot.folder / LOG)
+    return True
+
+
+def _make_durable(folder: Path) -> None:
+    """Wait until the commit would survive a power cut; it is visible already, so its files must stay."""
+    try:
+        sync_folder(folder)
+    except OSError as error:
+        raise TransientError(
+            f"the commit is visible, but the disk could not be made to keep it: {error.strerror}",
+            code="commit_unsure",
+            fix="check the disk of the lakehouse folder; what was committed is found again by the next run",
+        ) from error
 
 
 def _entry(snapshot: Snapshot, app: str, last: Commit, change: Change) -> bytes:
@@ -156,7 +169,7 @@ def _checkpoint(folder: Path, version: int) -> None:
     try:
         with on_disk("summing up the log"):
             DeltaTable(str(folder)).create_checkpoint()
-    except (TransientError, OSError) as error:
+    except TsunamiError as error:  # the commit stands: a full disk here must not look like a commit that failed
         log.debug("no checkpoint of version %s: %s", version, error)
 
 

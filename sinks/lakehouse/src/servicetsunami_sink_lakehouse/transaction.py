@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
 
-from servicetsunami.sdk import Commit, ConfigError, Json, Load, Transaction
+from servicetsunami.sdk import Commit, ConfigError, Json, Load, Transaction, TsunamiError
 from servicetsunami_sink_lakehouse import log
 from servicetsunami_sink_lakehouse.applying import Apply
 from servicetsunami_sink_lakehouse.changes import landing, row_of, with_changes
 from servicetsunami_sink_lakehouse.columns import Column, evolved
 from servicetsunami_sink_lakehouse.delta_types import to_arrow
 from servicetsunami_sink_lakehouse.failures import on_disk
-from servicetsunami_sink_lakehouse.keyed import KeyedChange
+from servicetsunami_sink_lakehouse.keyed import KeyedChange, delete
 from servicetsunami_sink_lakehouse.lowering import lower_array
 from servicetsunami_sink_lakehouse.merging import Merge
 from servicetsunami_sink_lakehouse.parts import Part, PartsWriter
@@ -56,10 +56,10 @@ class LakehouseTransaction(Transaction):
         try:
             done = self._append(parts, seq, state) if self._load.mode == "append" else self._keyed(parts, seq, state)
         except BaseException:
-            _delete(parts)
+            self._delete_unless_named(parts)
             raise
         if not done:
-            _delete(parts)
+            delete(parts)
 
     def abort(self) -> None:
         """Delete the staged files."""
@@ -86,9 +86,20 @@ class LakehouseTransaction(Transaction):
             committed = log.commit(
                 self._folder, self._load.app, last, lambda now: change.applied(now, self._change(now, parts))
             )
-        finally:
-            change.finish(committed=committed)
+        except BaseException:
+            self._delete_unless_named(change.written)
+            raise
+        change.finish(committed=committed)
         return committed
+
+    def _delete_unless_named(self, parts: Sequence[Part]) -> None:
+        """Delete files after an error, but none that the log names: an error may follow a commit that stands.
+
+        Where that cannot be told they stay, until they are swept.
+        """
+        with suppress(TsunamiError):
+            named = {file.name for file in open_snapshot(self._folder).files}
+            delete([part for part in parts if part.name not in named])
 
     def _by_key(self, parts: Sequence[Part]) -> KeyedChange:
         if self._load.mode == "merge":
@@ -118,8 +129,3 @@ def _lowered(batch: pa.RecordBatch, columns: Sequence[Column]) -> pa.RecordBatch
         arrays.append(pa.nulls(len(values), to_arrow(column.type)) if pa.types.is_null(field.type) else lowered)
         names.append(column.name)
     return pa.RecordBatch.from_arrays(arrays, names=names)
-
-
-def _delete(parts: Sequence[Part]) -> None:
-    for part in parts:
-        part.path.unlink(missing_ok=True)
