@@ -22,6 +22,7 @@ def run(connection: socket.socket) -> None:
     threading.Thread(target=_listen, args=(channel, stop, calls), name="calls", daemon=True).start()
     answering = Answering(channel, stop)
     try:
+        channel.send(Kind.VALUE, {"value": "ready"})
         while True:
             answering.answer(calls.get().meta)
     except ClosedError:

@@ -61,6 +61,7 @@ class WorkerPool:
                 return found.worker
         connection, process = self._launcher.launch()
         worker = Worker(connection, process, self.limits, self.redactor)
+        worker.await_start()
         with self._lock:
             self._busy.add(worker)
         return worker

@@ -23,6 +23,7 @@ from servicetsunami.sync.workers.opening import Spec
 from servicetsunami.sync.workers.tally import Tally
 
 _POLL_SECONDS = 0.1
+_START_SECONDS = 60.0
 _PLUGIN_LOGGER = "servicetsunami.plugin"
 
 
@@ -41,6 +42,11 @@ class Worker:
         self.usable = True
         """Whether another source may be opened in it."""
 
+    def await_start(self) -> None:
+        """Wait until the process has started; that takes no time of the connector's."""
+        self._cancel, self._unfinished = threading.Event(), True
+        self._answer(max(self._limits.silence_seconds, _START_SECONDS))
+
     def open(self, spec: Spec, cancel: threading.Event) -> None:
         """Open a source; `cancel` ends its calls."""
         self._cancel = cancel
@@ -49,18 +55,14 @@ class Worker:
     def ask(self, call: str, args: Json) -> Any:
         """Call and return the value."""
         self._begin(call, args)
-        frame = self._next()
-        self._unfinished = False
-        if frame.kind is not Kind.VALUE or "value" not in frame.meta:
-            raise self._bad("an answer of another kind than was asked for")
-        return frame.meta["value"]
+        return self._answer(self._limits.silence_seconds)
 
     def items(self, call: str, args: Json, kinds: frozenset[Kind]) -> Generator[Frame, None, None]:
         """Call and yield the frames of the answer, which is complete when the iterator ends."""
         self._begin(call, args)
         tally = Tally()
         try:
-            while (frame := self._next()).kind is not Kind.TRAILER:
+            while (frame := self._next(self._limits.silence_seconds)).kind is not Kind.TRAILER:
                 if frame.kind not in kinds:
                     raise self._bad(f"a frame of kind {frame.kind.name.lower()} in an answer that has none")
                 yield self._counted(frame, tally)
@@ -116,10 +118,17 @@ class Worker:
         except (ClosedError, TimeoutError) as error:
             raise self._died() from error
 
-    def _next(self) -> Frame:
+    def _answer(self, seconds: float) -> Any:
+        frame = self._next(seconds)
+        self._unfinished = False
+        if frame.kind is not Kind.VALUE or "value" not in frame.meta:
+            raise self._bad("an answer of another kind than was asked for")
+        return frame.meta["value"]
+
+    def _next(self, seconds: float) -> Frame:
         """Return the next frame that is not an error; raises what ended the call."""
         try:
-            frame = self._received(time.monotonic() + self._limits.silence_seconds, self._cancel)
+            frame = self._received(time.monotonic() + seconds, self._cancel)
         except TimeoutError as error:
             raise self._stalled() from error
         except ClosedError as error:
@@ -140,10 +149,10 @@ class Worker:
             if time.monotonic() > deadline:
                 raise TimeoutError("no frame in time")
 
+        wait()
         while (frame := self._channel.receive(wait)).kind is Kind.LOG:
             self._forward(frame.meta)
-            if time.monotonic() > deadline:
-                raise TimeoutError("no frame in time")
+            wait()
         return frame
 
     def _counted(self, frame: Frame, tally: Tally) -> Frame:
