@@ -36,6 +36,10 @@ _OVERTAKEN = (
     "This run lost its hold on the table, after standing still for too long or losing touch with the records, so it "
     "stopped. Sync again to complete it; nothing is lost or doubled."
 )
+_UNNOTED = (
+    "All rows of this run are visible, but how far it came could not be recorded. The next sync takes it up; nothing "
+    "is lost or doubled."
+)
 _NOTING_SECONDS = (0.2, 0.5, 1.0, 2.0)
 """How long to wait before noting the end of a run again, each time the records could not be written."""
 LEASE = timedelta(seconds=30)
@@ -160,12 +164,13 @@ class RunKeeper:
             if run.status.is_final:
                 raise Cancelled("the run was ended before it began")
             outcome = await asyncio.get_running_loop().run_in_executor(self._threads, self._sync, execution)
-            await self._succeed(run, execution, outcome)
         except TsunamiError as error:
             await self._fail(run, execution, error)
         except Exception as error:  # the outermost handler of a run: whatever happens, its row says so
             log.debug("run %s crashed", run.id, exc_info=True)
             await self._fail(run, execution, plugin_crashed(error))
+        else:
+            await self._succeed(run, execution, outcome)
         finally:
             beating.cancel()
             await self._app.records.release(_lease_name(run), _lease_owner(run))
@@ -212,14 +217,19 @@ class RunKeeper:
         execution.cancel.set()
 
     async def _succeed(self, run: Run, execution: _Execution, outcome: SyncOutcome) -> None:
-        for pause in _NOTING_SECONDS:
-            try:
-                await self._note_success(run, execution, outcome)
-            except TsunamiError:
-                await asyncio.sleep(pause)
-            else:
+        for pause in (0.0, *_NOTING_SECONDS):
+            await asyncio.sleep(pause)
+            if await self._noted(run, execution, outcome):
                 return
-        await self._note_success(run, execution, outcome)
+        await self._finish(run, RunStatus.INTERRUPTED, message=_UNNOTED, **_counts(execution))
+
+    async def _noted(self, run: Run, execution: _Execution, outcome: SyncOutcome) -> bool:
+        try:
+            await self._note_success(run, execution, outcome)
+        except Exception:  # whatever the records fail of, the rows are visible, and to say anything else would be wrong
+            log.debug("the end of run %s could not be noted yet", run.id, exc_info=True)
+            return False
+        return True
 
     async def _note_success(self, run: Run, execution: _Execution, outcome: SyncOutcome) -> None:
         records, job = self._app.records, execution.job
