@@ -13,7 +13,7 @@ from servicetsunami.operations.paging import page
 from servicetsunami.operations.results import answer, row_limit
 from servicetsunami.operations.stream_settings import settings_of
 from servicetsunami.records import Connection
-from servicetsunami.sdk import ConfigError, NotFound, Queryable, QueryLimits, Source, Stream, nearest
+from servicetsunami.sdk import ChangeFeed, ConfigError, NotFound, Problem, Queryable, QueryLimits, Source, Stream, nearest
 
 if TYPE_CHECKING:
     from servicetsunami.operations.app import App, Caller
@@ -42,9 +42,11 @@ async def list_source_tables(
         if dataset.connection_id == connection.id
     }
     with_columns = len(shown) <= _COLUMNS_SHOWN_UP_TO
+    feeds = issubclass(app.plugins.connector(connection.connector), ChangeFeed)
+    views = (_view(stream, connection, with_columns, owned.get(stream.id)) for stream in shown)
     return SourceTables(
         connection_id=connection.id,
-        tables=tuple(_view(stream, connection, with_columns, owned.get(stream.id)) for stream in shown),
+        tables=tuple(_followed(view) if feeds and view.key else view for view in views),
         total=len(found),
         truncated=next_cursor is not None,
         next_cursor=next_cursor,
@@ -99,7 +101,7 @@ def configured(stream: Stream, connection: Connection) -> Stream:
 
 
 def _view(stream: Stream, connection: Connection, with_columns: bool, bronze_table: str | None) -> SourceTable:
-    stream = configured(stream, connection)
+    stream, problem = _configured_or_problem(stream, connection)
     schema: Any = stream.schema if with_columns and stream.schema is not None else ()
     return SourceTable(
         table_name=stream.id,
@@ -114,7 +116,20 @@ def _view(stream: Stream, connection: Connection, with_columns: bool, bronze_tab
         columns=tuple(SourceColumn(name=field.name, type=_source_type(field)) for field in schema),
         bronze_table=bronze_table,
         settings=connection.streams.get(stream.id, {}),
+        problem=problem,
     )
+
+
+def _followed(view: SourceTable) -> SourceTable:
+    """Return the view of a table whose changes can be told."""
+    return view.model_copy(update={"sync_modes": (*view.sync_modes, "changes")})
+
+
+def _configured_or_problem(stream: Stream, connection: Connection) -> tuple[Stream, Problem | None]:
+    try:
+        return configured(stream, connection), None
+    except ConfigError as error:
+        return stream, error.problem()
 
 
 def _source_type(field: Any) -> str:
