@@ -13,7 +13,17 @@ from servicetsunami.operations.paging import page
 from servicetsunami.operations.results import answer, row_limit
 from servicetsunami.operations.stream_settings import settings_of
 from servicetsunami.records import Connection
-from servicetsunami.sdk import ChangeFeed, ConfigError, NotFound, Problem, Queryable, QueryLimits, Source, Stream, nearest
+from servicetsunami.sdk import (
+    ChangeFeed,
+    ConfigError,
+    NotFound,
+    Problem,
+    Queryable,
+    QueryLimits,
+    Source,
+    Stream,
+    nearest,
+)
 
 if TYPE_CHECKING:
     from servicetsunami.operations.app import App, Caller
