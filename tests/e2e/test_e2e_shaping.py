@@ -173,8 +173,12 @@ def test_settings_are_shown_with_the_connection_and_its_tables(lake: Lake) -> No
 
 def test_settings_that_do_not_fit_the_table_fail_the_test_of_the_connection(lake: Lake) -> None:
     lake.database.run(*PEOPLE)
-    lake.connect(streams={"people": {"hash": ["snn"]}})
+    connection = lake.connect(streams={"people": {"hash": ["snn"]}})
 
     listed: ConnectionList = lake.do(list_connections)
+    tables: SourceTables = lake.do(lambda app, caller: list_source_tables(app, caller, connection))
 
     assert listed.connections[0].status == "failed"
+    problem = tables.tables[0].problem
+    assert problem is not None
+    assert (problem.code, problem.did_you_mean) == ("column_not_found", ("ssn",))

@@ -63,6 +63,7 @@ class SourceTable(Result):
     columns: tuple[SourceColumn, ...] = Field((), description="Given when one table is asked for, or few match.")
     bronze_table: str | None = Field(None, description="Where it was synced to, if it was.")
     settings: Json = Field({}, description="What the connection sets for it.")
+    problem: Problem | None = Field(None, description="Why it cannot be synced with these settings.")
 
 
 class SourceTables(Result):
