@@ -93,8 +93,8 @@ class Answering:
         self._value(None)
 
     def _streams(self, _args: Json) -> None:
-        pieces = ((Kind.STREAM, wire.encode_stream(stream), (), 0) for stream in self._source.streams())
-        self._send_all(pieces)
+        streams = self._source.streams()
+        self._send_all(((Kind.STREAM, wire.encode_stream(stream), (), 0) for stream in streams), streams)
 
     def _splits(self, args: Json) -> None:
         splits = _as(Splittable, self._source).splits(wire.decode_read(args["read"]), args["target"])
@@ -129,19 +129,18 @@ class Answering:
         self._value(_as(ChangeFeed, self._source).lag_bytes(_streams(args)))
 
     def _send_items(self, items: Iterator[Any], schemas: dict[str, pa.Schema | None], schema: pa.Schema | None) -> None:
-        try:
-            self._send_all(piece for item in items for piece in _pieces(item, schemas, schema))
-        finally:
-            close = getattr(items, "close", None)
-            if close is not None:
-                close()
+        self._send_all((piece for item in items for piece in _pieces(item, schemas, schema)), items)
 
-    def _send_all(self, pieces: Iterator[Piece]) -> None:
+    def _send_all(self, pieces: Iterator[Piece], plugins_own: object = None) -> None:
         tally = Tally()
-        for kind, meta, body, rows in pieces:
-            tally.add(rows, self._channel.send(kind, meta, body))
-            if self._stop.is_set():
-                break
+        try:
+            for kind, meta, body, rows in pieces:
+                tally.add(rows, self._channel.send(kind, meta, body))
+                if self._stop.is_set():
+                    break
+        finally:
+            _close(plugins_own)
+        # Only what the plugin has let go of is complete: its `finally` may fail too.
         self._channel.send(Kind.TRAILER, {**tally.trailer(), "stopped": self._stop.is_set()})
 
     def _value(self, value: Any) -> None:
@@ -152,6 +151,12 @@ class Answering:
         if self._opened is not None:
             told = self._opened.redactor.value(told)
         self._channel.send(Kind.ERROR, {**told, "crashed": crashed})
+
+
+def _close(items: object) -> None:
+    close = getattr(items, "close", None)
+    if close is not None:
+        close()
 
 
 def _pieces(item: Any, schemas: dict[str, pa.Schema | None], schema: pa.Schema | None) -> Iterator[Piece]:

@@ -67,17 +67,17 @@ class WorkerPool:
         return worker
 
     def give_back(self, spec: Spec, worker: Worker) -> None:
-        """Take back a worker whose source is closed; those beyond what is kept are ended."""
-        key = _key(spec)
+        """Take back a worker whose source is closed; beyond what is kept, those that waited longest are ended."""
         with self._lock:
             self._busy.discard(worker)
-            same = sum(idle.key == key for idle in self._idle)
-            keep = worker.usable and not self._closed and same < _MOST_IDLE_OF_ONE and len(self._idle) < _MOST_IDLE
-            if keep:
-                self._idle.append(_Idle(key, worker, time.monotonic()))
+            if not worker.usable or self._closed:
+                surplus = [worker]
+            else:
+                self._idle.append(_Idle(_key(spec), worker, time.monotonic()))
                 self._sweep_later()
-        if not keep:
-            worker.end()
+                surplus = self._surplus(self._idle[-1].key)
+        for one in surplus:
+            one.end()
 
     def close(self) -> None:
         """End every worker, and what they are started from."""
@@ -91,6 +91,14 @@ class WorkerPool:
         for worker in workers:
             worker.end()
         self._launcher.close()
+
+    def _surplus(self, key: str) -> list[Worker]:
+        """Take out the workers beyond what is kept of `key` and of all."""
+        same = [idle for idle in self._idle if idle.key == key]
+        surplus = same[:-_MOST_IDLE_OF_ONE]
+        surplus += [idle for idle in self._idle if idle not in surplus][:-_MOST_IDLE]
+        self._idle = [idle for idle in self._idle if idle not in surplus]
+        return [idle.worker for idle in surplus]
 
     def _sweep_later(self) -> None:
         if self._sweeper is None:
