@@ -16,6 +16,7 @@ import os
 import re
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -56,7 +57,7 @@ _WRITES = (
 _CALLS = (
     f"{_WRITES} openat unlink unlinkat rmdir utimensat close lseek read pread64 newfstatat statx getdents64".split()
 )
-_TRACED = re.compile(r"^(\d+)\s+(\w+)\(")
+_TRACED = re.compile(r"^(?:(\d+)\s+)?(\w+)\(")
 # A tenth version is summed up in a checkpoint, which is part of the commit's work.
 _SEQ = len(BEFORE) + 1
 
@@ -136,13 +137,13 @@ def look(data: Path) -> Seen:
 
 
 def strays(data: Path) -> list[Path]:
-    """Return the files that neither a version of the table nor a generation names."""
+    """Return the files that neither a version of the table nor a generation has."""
     folder = data / "tenant_acme/bronze/orders"
     log = [
         json.loads(line) for entry in (folder / "_delta_log").glob("*.json") for line in entry.open(encoding="utf-8")
     ]
     named = {action["add"]["path"] for action in log if "add" in action}
-    unnamed = [file for file in folder.glob("*.parquet") if file.name not in named]
+    unnamed = [file for file in folder.glob("*.parquet") if file.name not in named and file.stat().st_nlink == 1]
     return [*unnamed, *folder.glob("_delta_log/.*"), *(file for file in folder.rglob("_spill/*") if file.is_file())]
 
 
@@ -166,7 +167,7 @@ def apart(work: Callable[[], Any]) -> Any:
     return json.loads(text)
 
 
-def traced(data: Path, mode: str, *options: str) -> tuple[str, str]:
+def traced(data: Path, mode: str, fault: str, *options: str) -> tuple[str, str]:
     """Run the commit under strace; returns what became of it and the trace."""
     go_read, go = os.pipe()
     told, tell = os.pipe()
@@ -179,8 +180,10 @@ def traced(data: Path, mode: str, *options: str) -> tuple[str, str]:
             os._exit(0)
     os.close(tell)
     trace = data.with_suffix(".trace")
+    # Calls are counted for each thread, and those of the engines' threads go to pipes as well: a full disk is none.
+    follow = ["-f"] if fault == "kill" else []
     strace = subprocess.Popen(
-        ["strace", "-f", "-y", "-o", trace, "-p", str(child), *options], stderr=subprocess.PIPE, text=True
+        ["strace", *follow, "-y", "-o", trace, "-p", str(child), *options], stderr=subprocess.PIPE, text=True
     )
     assert strace.stderr is not None
     while "attached" not in strace.stderr.readline():
@@ -189,8 +192,10 @@ def traced(data: Path, mode: str, *options: str) -> tuple[str, str]:
     for handle in (go, go_read):
         os.close(handle)
     with os.fdopen(told, "rb") as answer:
-        select.select([answer], [], [], 60)
-        said = answer.read().decode()
+        in_time, _, _ = select.select([answer], [], [], 60)
+        if not in_time:
+            os.kill(child, signal.SIGKILL)
+        said = answer.read().decode() if in_time else "hung"
     os.waitpid(child, 0)
     strace.communicate()
     return said or "ended", trace.read_text(encoding="utf-8", errors="replace")
@@ -205,28 +210,36 @@ def outcome(data: Path, mode: str) -> str:
     return "done"
 
 
-def points(trace: str, data: Path, fault: str) -> list[tuple[str, int]]:
-    """List the calls to the file system in a trace, each with its number among those of its thread."""
-    wanted = set(_WRITES.split() if fault == "full" else _CALLS)
+def all_points(base: Path, mode: str, fault: str) -> list[tuple[str, int]]:
+    """List the calls of a commit to the file system, each with its number among those of its thread."""
+    data = copied(base)
+    wanted = _WRITES.split() if fault == "full" else _CALLS
+    _, trace = traced(data, mode, fault, "-e", f"trace={','.join(wanted)}")
     seen: Counter[tuple[str, str]] = Counter()
     found: dict[tuple[str, int], None] = {}
     for line in trace.splitlines():
-        call = _TRACED.match(line)
-        if call and call[2] in wanted:
-            seen[call[1], call[2]] += 1
+        if call := _TRACED.match(line):
+            thread = (call[1] or "", call[2])
+            seen[thread] += 1
             if str(data) in line:
-                found[call[2], seen[call[1], call[2]]] = None
+                found[call[2], seen[thread]] = None
     return list(found)
+
+
+def copied(base: Path) -> Path:
+    """Return a fresh copy of the table."""
+    data = base.with_name("tried")
+    shutil.rmtree(data, ignore_errors=True)
+    shutil.copytree(base, data)
+    return data
 
 
 def try_point(base: Path, mode: str, fault: str, point: tuple[str, int]) -> str:
     """Stop a commit at one call; returns what is wrong with what is left, or nothing."""
     call, number = point
     what = "signal=KILL" if fault == "kill" else "error=ENOSPC"
-    data = base.with_name("tried")
-    shutil.rmtree(data, ignore_errors=True)
-    shutil.copytree(base, data)
-    said, _ = traced(data, mode, "-e", f"trace={call}", "-e", f"inject={call}:{what}:when={number}")
+    data = copied(base)
+    said, _ = traced(data, mode, fault, "-e", f"trace={call}", "-e", f"inject={call}:{what}:when={number}")
     wrong = judged(apart(lambda: look(data)), said, mode, fault)
     apart(lambda: run(data, mode))
     again = apart(lambda: look(data))
@@ -266,14 +279,11 @@ def main() -> None:
         for mode in wanted.mode:
             base = Path(home) / f"{mode}"
             apart(partial(prepare, base, mode))
-            shutil.copytree(base, Path(home) / "tried")
-            _, trace = traced(Path(home) / "tried", mode, "-e", f"trace={','.join(_CALLS)}")
             for fault in wanted.fault:
-                tried = points(trace, Path(home) / "tried", fault)[wanted.offset :: wanted.every]
+                tried = all_points(base, mode, fault)[wanted.offset :: wanted.every]
                 found = [text for point in tried if (text := try_point(base, mode, fault, point))]
                 report[f"{mode} {fault}"] = {"points": len(tried), "wrong": len(found)}
                 wrong += found
-            shutil.rmtree(Path(home) / "tried")
     sys.stdout.write(json.dumps({"points": report, "wrong": wrong}, indent=2) + "\n")
     sys.exit(bool(wrong))
 

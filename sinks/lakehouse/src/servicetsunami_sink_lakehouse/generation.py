@@ -6,10 +6,11 @@ goes. A crash between any two steps leaves the table as it was or as it will be,
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from servicetsunami.sdk import Commit, Load
+from servicetsunami.sdk import Commit, Load, TsunamiError
 from servicetsunami_sink_lakehouse import log
 from servicetsunami_sink_lakehouse.changes import landing
 from servicetsunami_sink_lakehouse.columns import arrow_schema, evolved
@@ -18,6 +19,8 @@ from servicetsunami_sink_lakehouse.failures import on_disk
 from servicetsunami_sink_lakehouse.parts import Part, part_of
 from servicetsunami_sink_lakehouse.snapshot import Snapshot, open_snapshot
 
+logger = logging.getLogger(__name__)
+
 
 def swap_in(table: Path, aside: Path, load: Load, last: Commit) -> None:
     """Make the table what the generation in `aside` is; a no-op if the app committed `last.seq` before."""
@@ -25,8 +28,11 @@ def swap_in(table: Path, aside: Path, load: Load, last: Commit) -> None:
         generation = open_snapshot(aside)
         parts = _moved(generation, table)
         log.commit(table, load.app, last, lambda now: _change(now, generation, load, parts))
-    with on_disk("removing a generation"):
-        remove_folder(aside)
+    try:
+        with on_disk("removing a generation"):
+            remove_folder(aside)
+    except TsunamiError as error:  # the replacement stands, and the folder is swept with the retention
+        logger.debug("a generation was not removed: %s", error)
 
 
 def _moved(generation: Snapshot, table: Path) -> Sequence[Part]:

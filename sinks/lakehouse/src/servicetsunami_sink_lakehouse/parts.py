@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from servicetsunami_sink_lakehouse.disk import make_folder, sync_file
 from servicetsunami_sink_lakehouse.footers import statistics_of
@@ -112,13 +113,20 @@ class PartsWriter:
 
 class _OpenPart:
     def __init__(self, path: Path, sample: pa.Table) -> None:
-        import pyarrow.parquet as pq
-
         self.schema = sample.schema
         self.rows = 0
         self._path = path
         self._file = pa.OSFile(str(path), "wb")
-        self._writer = pq.ParquetWriter(
+        try:
+            self._writer = self._begun(sample)
+        except BaseException:
+            self._file.close()
+            path.unlink(missing_ok=True)
+            raise
+
+    def _begun(self, sample: pa.Table) -> pq.ParquetWriter:
+        """Write the first bytes."""
+        return pq.ParquetWriter(
             self._file,
             sample.schema,
             compression="snappy",
@@ -166,7 +174,5 @@ def _rows(batches: list[pa.RecordBatch]) -> int:
 
 def part_of(path: Path, schema: pa.Schema) -> Part:
     """Describe a file that was written before."""
-    import pyarrow.parquet as pq
-
     footer = pq.read_metadata(path)
     return Part(path, footer.num_rows, path.stat().st_size, statistics_of(footer, schema))
