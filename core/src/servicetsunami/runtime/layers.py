@@ -17,7 +17,7 @@ from servicetsunami.sdk import ConfigError, nearest
 
 FILE_NAME = "tsunami.toml"
 DOTENV_NAME = ".env"
-READ_ELSEWHERE = frozenset({"TSUNAMI_DEMO_POSTGRES_URL"})
+READ_ELSEWHERE = frozenset({"TSUNAMI_DEMO_POSTGRES_URL", "TSUNAMI_FAILPOINT"})
 """Variables with our prefix that are no settings."""
 
 _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=[ \t]*(.*?)\s*", re.DOTALL)
