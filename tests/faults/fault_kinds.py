@@ -36,7 +36,7 @@ class FailPoint:
         return f"{self.name}:{self.time}={self.action}"
 
     def strike(self, trial: Trial) -> Struck:
-        command = trial.start(environ={"TSUNAMI_FAILPOINT": self.point})
+        command = trial.start(failpoint=self.point)
         ended = command.wait()
         return Struck(not ended.unreached, (ended,), left=orphans(command))
 
@@ -113,7 +113,7 @@ def places_of(stage: Stage) -> dict[str, int]:
     trial = Trial(stage, stage.fresh())
     try:
         everything = ",".join(f"{name}:{_NEVER}=kill" for name in NAMES)
-        ended = trial.start(environ={"TSUNAMI_FAILPOINT": everything}).wait()
+        ended = trial.start(failpoint=everything).wait()
     finally:
         shutil.rmtree(trial.home, ignore_errors=True)
     return {name: _NEVER - left for name, left in ended.unreached.items() if left < _NEVER}

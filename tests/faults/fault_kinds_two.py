@@ -54,7 +54,7 @@ class Zombie:
         return f"halted at {self.name}"
 
     def strike(self, trial: Trial) -> Struck:
-        sleeper = trial.start(environ={"TSUNAMI_FAILPOINT": f"{self.name}=stop"}, tuned=_SHORT_LEASE)
+        sleeper = trial.start(failpoint=f"{self.name}=stop", tuned=_SHORT_LEASE)
         if not _halts(sleeper):
             return Struck(False, (sleeper.wait(),))
         try:

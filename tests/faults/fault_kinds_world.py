@@ -86,7 +86,7 @@ class Clock:
 
     def strike(self, trial: Trial) -> Struck:
         self.settings.write_text(f"{self.offset}\n", encoding="ascii")
-        command = trial.start(launcher=self.launcher, environ={"TSUNAMI_FAILPOINT": self.failpoint})
+        command = trial.start(launcher=self.launcher, failpoint=self.failpoint)
         ended = command.wait()
         wrong = [] if self.failpoint or ended.code == 0 else [f"the sync failed with {said(ended)}"]
         return Struck(not ended.unreached, (ended,), left=[*wrong, *orphans(command)])

@@ -128,6 +128,7 @@ class Stage:
         self.arguments = ("--debug", "sync", "shop", self.table, "--mode", SHAPES[mode].sync_mode, "--json")
         self._home = Path(mkdtemp(prefix=f"{self.table}-", dir=lab.work))
         source = lab.source
+        self._drop_slots()
         source.make(mode, self.table, ROWS)
         settings = SHAPES[mode].settings
         Lake(self._home).connect(source.settings(lab.proxy.port), {self.table: settings} if settings else {})
@@ -173,12 +174,14 @@ class Stage:
         """Put the slots where they were: what one trial acknowledged must come again in the next."""
         if self.mode != "changes":
             return
-        source = self.lab.source
-        source.terminate()
-        for slot in self._own_slots():
-            source.rows("select pg_drop_replication_slot($1)", slot)
+        self._drop_slots()
         for slot in self._slots:
-            source.rows("select pg_copy_logical_replication_slot($1, $2)", _MASTER + slot[-40:], slot)
+            self.lab.source.rows("select pg_copy_logical_replication_slot($1, $2)", _MASTER + slot[-40:], slot)
+
+    def _drop_slots(self) -> None:
+        self.lab.source.terminate()
+        for slot in self._own_slots():
+            self.lab.source.rows("select pg_drop_replication_slot($1)", slot)
 
     def _own_slots(self) -> list[str]:
         return [slot for slot in self.lab.source.slots() if not slot.startswith(_MASTER)]

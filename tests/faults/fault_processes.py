@@ -139,18 +139,19 @@ class Launcher:
         self,
         home: Path,
         *arguments: str,
-        environ: Mapping[str, str] | None = None,
+        failpoint: str = "",
         tuned: Mapping[str, Any] | None = None,
         held: bool = False,
     ) -> Command:
         """Start `tsunami ARGUMENTS`; `tuned` sets attributes, `held` waits for `go()`.
 
-        The attributes are named `module:name`; a dict stands for a timedelta.
+        `failpoint` is armed as the variable TSUNAMI_FAILPOINT arms it. The attributes are named `module:name`; a dict stands for a timedelta.
         """
         folder = Path(mkdtemp(prefix="command-", dir=self._work))
         request = {
             "arguments": arguments,
-            "environ": {"TSUNAMI_HOME": str(home), **(environ or {})},
+            "environ": {"TSUNAMI_HOME": str(home)},
+            "failpoint": failpoint,
             "tuned": dict(tuned or {}),
             "held": held,
             "folder": str(folder),

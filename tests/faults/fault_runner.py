@@ -94,7 +94,7 @@ def _command(request: dict[str, Any]) -> int:
     for place, value in request["tuned"].items():
         module, _, name = place.partition(":")
         setattr(importlib.import_module(module), name, _value(value))
-    arm(request["environ"].get("TSUNAMI_FAILPOINT", ""))
+    arm(request["failpoint"])
     return run(request["arguments"])
 
 
