@@ -85,6 +85,22 @@ def test_an_acknowledgement_moves_the_slot_to_its_state_and_no_further(database:
     assert lsn(two["lsn"]) > lsn(one["lsn"])
 
 
+def test_a_long_way_is_acknowledged_in_steps(database: "Database", monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slots, "_STEP_BYTES", 100_000)
+    database.run(TABLE)
+    source = database.source()
+    start = source.position([database.stream("t")])
+    database.run(*[INSERT] * 3, "INSERT INTO t SELECT i, 'a' FROM generate_series(10, 5000) i")
+    _, state = _ids(source, database, start)
+    database.run(INSERT)
+
+    source.ack(state)
+
+    assert lsn(state["lsn"]) - lsn(start["lsn"]) > 300_000
+    assert database.ask(CONFIRMED) == state["lsn"]
+    assert _ids(source, database, state)[0] == {"t": [5001]}
+
+
 def test_a_quiet_table_s_feed_goes_on_past_the_log_of_others(database: "Database") -> None:
     database.run(TABLE, "CREATE TABLE other AS SELECT 1 AS n")
     source, stream = database.source(), database.stream("t")

@@ -162,6 +162,32 @@ def test_what_cannot_be_told_is_not_told(database: "Database", cursor: str | Non
     assert marks == []
 
 
+@pytest.mark.parametrize("cursor", ["id", "at"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE MATERIALIZED VIEW t AS SELECT * FROM base",
+        # As the server notes a table that a subscription fills.
+        "CREATE TABLE t AS SELECT * FROM base; INSERT INTO pg_subscription_rel VALUES (1, 't'::regclass, 'r', NULL)",
+    ],
+)
+def test_rows_that_come_from_elsewhere_are_not_told_of(database: "Database", statement: str, cursor: str) -> None:
+    database.run(TABLE.replace(" t ", " base "), statement)
+
+    marks = _marks(database, cursor)
+    database.run("DELETE FROM pg_subscription_rel")
+
+    assert marks == []
+
+
+def test_a_view_s_moments_are_settled_and_its_numbers_are_not(database: "Database") -> None:
+    database.run(TABLE.replace(" t ", " base "), "CREATE VIEW t AS SELECT * FROM base")
+
+    moments, numbers = _marks(database, "at"), _marks(database, "id")
+
+    assert (len(moments), numbers) == (1, [])
+
+
 def test_a_preview_settles_nothing(database: "Database") -> None:
     database.run(TABLE, "INSERT INTO t (n) VALUES (1), (2)")
     stream = replace(database.stream("t"), cursor="id")

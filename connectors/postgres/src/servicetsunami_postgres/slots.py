@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import asyncpg
@@ -24,6 +24,8 @@ FROM pg_catalog.pg_replication_slots s WHERE s.slot_name = $1
 _DROP = """
 SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots WHERE slot_name = $1
 """
+_ADVANCE = "SELECT pg_catalog.pg_replication_slot_advance($1, $2::text::pg_catalog.pg_lsn)"
+_STEP_BYTES = 4 << 30
 _OURS = "SELECT usename = current_user AND application_name = $2 FROM pg_catalog.pg_stat_activity WHERE pid = $1"
 _INSERTED = "SELECT pg_catalog.pg_current_wal_insert_lsn()::text"
 _FLUSHED = "SELECT pg_catalog.pg_current_wal_flush_lsn()::text"
@@ -133,13 +135,18 @@ async def advance_slot(connection: asyncpg.Connection, state: Json, config: Post
         return
     await free_slot(connection, state["slot"])
     try:
-        await connection.execute(
-            "SELECT pg_catalog.pg_replication_slot_advance($1, $2::text::pg_catalog.pg_lsn)",
-            state["slot"],
-            state["lsn"],
-        )
+        for position in _steps(slot.confirmed, lsn(state["lsn"])):
+            await connection.execute(_ADVANCE, state["slot"], lsn_text(position))
     except asyncpg.PostgresError as error:
         raise feed_failed(error, config, state["slot"]) from error
+
+
+def _steps(reached: int, end: int) -> Iterator[int]:
+    # The server reads all that it may forget once more; what it has read stays read where somebody gives up waiting.
+    while end - reached > _STEP_BYTES:
+        reached += _STEP_BYTES
+        yield reached
+    yield end
 
 
 async def drop_slot(connection: asyncpg.Connection, name: str) -> None:
