@@ -116,6 +116,18 @@ class Database:
     def rows(self, name: str, **read: Any) -> list[dict[str, Any]]:
         return rows_of(self.source(), Read(self.stream(name), **read))
 
+    def told(self, source: PostgresSource, state: Json, *names: str) -> tuple[dict[str, list[int]], Json]:
+        """Return the ids that a feed tells of each stream, and its last state."""
+        told: dict[str, list[int]] = {}
+        for item in source.changes([self.stream(name) for name in names or ("t",)], state):
+            if isinstance(item, Checkpoint):
+                state = json.loads(json.dumps(item.state))
+                continue
+            assert isinstance(item, Changes)
+            assert isinstance(item.rows, pa.RecordBatch)
+            told.setdefault(item.stream, []).extend(item.rows["id"].to_pylist())
+        return told, state
+
 
 @dataclass
 class Feed:

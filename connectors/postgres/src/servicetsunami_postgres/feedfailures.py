@@ -67,9 +67,9 @@ def no_identity(table: str, why: str) -> ConfigError:
 
 
 def not_followable(table: str, kind: str) -> ConfigError:
-    """Say that the log tells nothing of such a table."""
+    """Say that the log tells nothing of such a table, or more than the role may see."""
     return ConfigError(
-        f"{table} is a {kind}, and the server's log tells nothing of it",
+        f"{table} is a {kind}, so the server's log cannot stand for it",
         code="no_change_feed",
         field="sync_mode",
         fix="sync it in full or incrementally",

@@ -62,7 +62,10 @@ class Following:
             while end and end - collector.reached > window:
                 yield from self._window(collector, collector.reached + window)
                 window *= 2
-            yield from self._window(collector, end)
+            if end and end <= collector.reached:
+                yield from collector.finish(end)
+            else:
+                yield from self._window(collector, end)
         finally:
             if self._asking is not None:
                 self._background.finish(disconnect(self._asking))

@@ -35,10 +35,16 @@ FROM family f JOIN pg_catalog.pg_class c USING (oid)
 _PUBLICATION = """
 SELECT p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate AND p.pubviaroot AND NOT p.puballtables AS fits,
        pg_catalog.pg_has_role(p.pubowner, 'USAGE') AS is_ours,
+       NOT EXISTS (SELECT FROM pg_catalog.pg_publication_rel r WHERE r.prpubid = p.oid
+                   AND coalesce(pg_catalog.to_jsonb(r) ->> 'prqual', pg_catalog.to_jsonb(r) ->> 'prattrs') IS NOT NULL)
+         AS is_whole,
        coalesce((SELECT pg_catalog.array_agg(r.prrelid) FROM pg_catalog.pg_publication_rel r WHERE r.prpubid = p.oid),
                 '{}') AS tables
 FROM pg_catalog.pg_publication p WHERE p.pubname = $1
 """
+# A publication takes a lock that a vacuum or an ALTER TABLE holds for long.
+_PATIENCE = "SET LOCAL lock_timeout = '10s'"
+_SECURED = "SELECT pg_catalog.row_security_active($1::oid)"
 _SINCE = 13
 # Before this version generated columns are never told; from it on those that are stored can be.
 _TELLS_GENERATED = 18
@@ -63,18 +69,24 @@ async def check_followable(connection: asyncpg.Connection, table: Table, key: Se
     """
     if table.kind not in ("table", "partitioned table"):
         raise not_followable(table.path, table.kind)
+    if await connection.fetchval(_SECURED, table.oid):
+        raise not_followable(table.path, "table of which row security hides rows from the role")
     members = await connection.fetch(_IDENTITIES, table.oid)
     if table.kind == "table" and len(members) > 1:
         raise not_followable(table.path, "table that others inherit from")
     for member in members:
-        if not member["is_logged"]:
-            raise not_followable(table.path, "table that is not logged")
-        if member["identity"] == "f" or member["is_parent"]:
-            continue
-        if member["identity"] == "n" or not member["columns"]:
-            raise no_identity(table.path, f"{member['name']} has no replica identity")
-        if missing := [name for name in key if name not in member["columns"]]:
-            raise no_identity(table.path, f"column {missing[0]} of the key is not in its replica identity")
+        _check_member(table, member, key)
+
+
+def _check_member(table: Table, member: asyncpg.Record, key: Sequence[str]) -> None:
+    if not member["is_logged"]:
+        raise not_followable(table.path, "table that is not logged")
+    if member["identity"] == "f" or member["is_parent"]:
+        return
+    if member["identity"] == "n" or not member["columns"]:
+        raise no_identity(table.path, f"{member['name']} has no replica identity")
+    if missing := [name for name in key if name not in member["columns"]]:
+        raise no_identity(table.path, f"column {missing[0]} of the key is not in its replica identity")
 
 
 async def make_publication(
@@ -82,13 +94,15 @@ async def make_publication(
 ) -> None:
     """Publish these tables under `name`; one that an administrator has made that way before is taken as it is."""
     found = await connection.fetchrow(_PUBLICATION, name)
-    if found and found["fits"] and set(found["tables"]) == {table.oid for table in tables}:
+    if found and found["fits"] and found["is_whole"] and set(found["tables"]) == {table.oid for table in tables}:
         return
     sql = _creation(name, tables, connection.get_server_version().major)
     try:
-        if found:
-            await connection.execute(f"DROP PUBLICATION {quote_identifier(name, 'postgres')}")
-        await connection.execute(sql)
+        async with connection.transaction():
+            await connection.execute(_PATIENCE)
+            if found:
+                await connection.execute(f"DROP PUBLICATION {quote_identifier(name, 'postgres')}")
+            await connection.execute(sql)
     except asyncpg.InsufficientPrivilegeError as error:
         raise no_publication(config, words(error, config), sql) from error
 
