@@ -44,5 +44,5 @@ class Workers:
         with self._lock:
             if self._pool is None:
                 limits = Limits(self._settings.worker_memory_mb, self._settings.worker_silence_seconds)
-                self._pool = WorkerPool(limits, self._redactor)
+                self._pool = WorkerPool(limits, self._redactor, sandbox=self._settings.sandbox)
             return self._pool

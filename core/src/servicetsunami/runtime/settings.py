@@ -94,6 +94,11 @@ class Settings(BaseModel):
     worker_silence_seconds: float = Field(
         300.0, gt=0, le=86_400, description="How long a source may give nothing before its read is ended and retried."
     )
+    sandbox: Literal["none", "bubblewrap"] = Field(
+        "none",
+        description="Where workers run: `none` contains faults; `bubblewrap`, where bwrap is installed, also "
+        "hides every file but Python's and the connector's own folder. The network stays open.",
+    )
     evolve: Literal["add", "widen", "freeze"] = Field(
         "add",
         description="What a sync does when a table's columns changed at the source: `add` new ones, also `widen` "

@@ -7,8 +7,9 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Protocol
 
 from servicetsunami.sdk import TransientError
@@ -16,6 +17,8 @@ from servicetsunami.sync.workers.output import Output
 
 _KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "SYSTEMROOT")
 _ANSWER_SECONDS = 30.0
+_SIGNALLED = 128
+"""What a program that runs another adds to the number of the signal that ended it."""
 _BEGIN = """import os, sys
 sys.path[:] = sys.argv.pop(1).split(os.pathsep)
 from servicetsunami.sync.workers.{module} import main
@@ -36,8 +39,8 @@ class Launcher(Protocol):
     def warm(self) -> None:
         """Begin what makes the first start fast, without waiting for it."""
 
-    def launch(self) -> tuple[socket.socket, Process]:
-        """Start a worker and return the host's end of its socket."""
+    def launch(self, folder: Path) -> tuple[socket.socket, Process]:
+        """Start a worker whose plugin has `folder`, and return the host's end of its socket."""
 
     def close(self) -> None:
         """End every process that is left."""
@@ -65,7 +68,7 @@ class Forking:
         with self._lock:
             self._start()
 
-    def launch(self) -> tuple[socket.socket, Process]:
+    def launch(self, _folder: Path) -> tuple[socket.socket, Process]:
         """Fork a worker."""
         from servicetsunami.sync.workers.zygote import FORK
 
@@ -149,24 +152,26 @@ class _Forked:
 class Spawning:
     """Starts an interpreter for every worker: half a second each, on every system."""
 
-    def __init__(self, output: Output, wrapper: Sequence[str] = ()) -> None:
-        """Run each worker by `wrapper`, a command that runs the command behind it, such as a sandbox."""
+    def __init__(self, output: Output, wrapper: Callable[[Path], Sequence[str]] | None = None) -> None:
+        """Run each worker by what `wrapper` returns for its folder: a command that runs the command behind it."""
         self._output = output
-        self._wrapper = tuple(wrapper)
+        self._wrapper = wrapper
         # A worker is ended by the system with the thread that started it, so one thread starts them all and stays.
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="workers")
 
     def warm(self) -> None:
         """Do nothing: there is nothing that workers share."""
 
-    def launch(self) -> tuple[socket.socket, Process]:
+    def launch(self, folder: Path) -> tuple[socket.socket, Process]:
         """Start a worker."""
         ours, theirs = socket.socketpair()
-        parent = [] if self._wrapper else ["--parent", str(os.getpid())]
-        command = [*self._wrapper, *interpreter("child"), *parent]
+        if self._wrapper is None:
+            command = [*interpreter("child"), "--parent", str(os.getpid())]
+        else:
+            command = [*self._wrapper(folder), *interpreter("child")]
         with theirs:
             process = self._starter.submit(start, command, theirs, self._output).result()
-        return ours, _Spawned(process)
+        return ours, _Spawned(process, wrapped=self._wrapper is not None)
 
     def close(self) -> None:
         """Let the starting thread end; the pool has ended the workers."""
@@ -174,13 +179,16 @@ class Spawning:
 
 
 class _Spawned:
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], *, wrapped: bool) -> None:
         self._process = process
+        self._wrapped = wrapped
         self.pid = process.pid
 
     def end(self) -> int:
         """Kill it and wait."""
         code = _finish(self._process)
+        if self._wrapped and code > _SIGNALLED:
+            code = _SIGNALLED - code
         return -code if code < 0 else code << 8
 
 

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from servicetsunami.runtime.redaction import Redactor
@@ -15,6 +16,7 @@ from servicetsunami.sync.workers.launching import Forking, Launcher, Spawning
 from servicetsunami.sync.workers.limits import Limits
 from servicetsunami.sync.workers.opening import Spec
 from servicetsunami.sync.workers.output import Output
+from servicetsunami.sync.workers.sandbox import Sandbox, find_bubblewrap, wrapper
 from servicetsunami.sync.workers.worker import Worker
 
 Start = Literal["fork", "spawn"]
@@ -33,13 +35,17 @@ class _Idle:
 class WorkerPool:
     """Hands out workers; threads may share it."""
 
-    def __init__(self, limits: Limits, redactor: Redactor, *, start: Start | None = None) -> None:
-        """`start` is by default `fork` where the system can do that safely, which is Linux, else `spawn`."""
+    def __init__(
+        self, limits: Limits, redactor: Redactor, *, start: Start | None = None, sandbox: Sandbox = "none"
+    ) -> None:
+        """`start` is by default `fork` where the system can do that safely, which is Linux, else `spawn`.
+
+        In a sandbox every worker is started anew. Raises `ConfigError` where there is none to be had.
+        """
         self.limits = limits
         self.redactor = redactor
         self._output = Output(redactor)
-        self._start: Start = start or ("fork" if sys.platform == "linux" else "spawn")
-        self._launcher: Launcher = Forking(self._output) if self._start == "fork" else Spawning(self._output)
+        self._launcher = _launcher(self._output, start or ("fork" if sys.platform == "linux" else "spawn"), sandbox)
         self._lock = threading.Lock()
         self._idle: list[_Idle] = []
         self._busy: set[Worker] = set()
@@ -59,7 +65,7 @@ class WorkerPool:
                 self._idle.remove(found)
                 self._busy.add(found.worker)
                 return found.worker
-        connection, process = self._launcher.launch()
+        connection, process = self._launcher.launch(spec.data_dir)
         worker = Worker(connection, process, self.limits, self.redactor)
         worker.await_start()
         with self._lock:
@@ -117,6 +123,12 @@ class WorkerPool:
                 self._sweep_later()
         for idle in old:
             idle.worker.end()
+
+
+def _launcher(output: Output, start: Start, sandbox: Sandbox) -> Launcher:
+    if sandbox == "bubblewrap":
+        return Spawning(output, partial(wrapper, find_bubblewrap()))
+    return Forking(output) if start == "fork" else Spawning(output)
 
 
 def _key(spec: Spec) -> str:
