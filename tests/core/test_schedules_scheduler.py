@@ -147,6 +147,20 @@ async def test_moments_missed_while_no_server_ran_are_made_up_for_by_one_run(gar
     assert schedule.next_at == DUE + 10 * DAY
 
 
+async def test_an_interval_looked_at_late_keeps_to_its_moments(garden: Garden, clock: Clock) -> None:
+    async with garden.open() as app:
+        connection = (await nightly(app, "ash")).connection_id
+        hourly = await app.records.create_schedule(
+            "default", connection, kind="interval", expression="1h", timezone="UTC", next_at=DUE, streams=["elm"]
+        )
+
+        clock.now = DUE + timedelta(minutes=7)
+        await ended(app, await Scheduler(app, now=clock).start_due())
+        after = {one.id: one.next_at for one in await app.records.schedules("default")}
+
+    assert after[hourly.id] == DUE + timedelta(hours=1)
+
+
 async def test_while_its_last_run_goes_on_a_schedule_waits_and_then_runs_once(garden: Garden, clock: Clock) -> None:
     garden.beds.hold("ash")
     async with garden.open() as app:

@@ -126,6 +126,27 @@ async def test_without_names_the_tables_that_landed_are_brought_up_to_date(garde
     assert statuses(result) == {"elm": "succeeded"}
 
 
+async def test_a_table_whose_first_sync_failed_has_not_landed(garden: Garden) -> None:
+    garden.beds.barren = {"ash"}
+    async with garden.open() as app:
+        connection = await connected(app)
+        await sync_connection(app, ME, connection, ["ash", "elm"])
+
+        result = await sync_connection(app, ME, connection)
+
+    assert statuses(result) == {"elm": "succeeded"}
+
+
+async def test_tables_begin_by_their_size_and_not_by_their_name(garden: Garden) -> None:
+    garden.beds.rows = {"ash": 9, "elm": 1, "fir": 5, "oak": 3}
+    async with garden.open() as app:
+        connection = await connected(app)
+
+        result = await sync_connection(app, ME, connection, all_tables=True)
+
+    assert [table.table_name for table in result.tables] == ["elm", "oak", "fir", "ash"]
+
+
 async def test_without_names_and_before_anything_landed_it_says_what_to_name(garden: Garden) -> None:
     async with garden.open() as app:
         connection = await connected(app)
