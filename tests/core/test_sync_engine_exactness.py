@@ -432,6 +432,16 @@ def test_a_cursor_of_another_type_begins_anew_and_is_told(lab: Lab) -> None:
     assert "changed its type" in " ".join(outcome.notes)
 
 
+def test_a_key_that_was_chosen_since_begins_anew(lab: Lab) -> None:
+    lab.sync("full", **KEYLESS)
+    lab.world.put((1, "changed", 20))
+    lab.sync(**KEYLESS)
+
+    lab.sync()
+
+    assert lab.landed() == lab.source()
+
+
 # changes
 
 

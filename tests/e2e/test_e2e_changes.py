@@ -48,6 +48,7 @@ def test_inserts_updates_and_deletes_arrive_and_the_table_equals_its_source(lake
 
     assert (first.status, first.sync_mode, first.rows) == ("succeeded", "changes", 1000)
     assert (second.status, second.sync_mode) == ("succeeded", "changes")
+    assert second.lag_bytes is not None
     assert rows(lake)[:2] == [(1, "changed"), (4, "name 4")]
     landed = lake.rows("select count(*), sum(id), count(distinct name) from bronze.people")
     source = lake.database.rows("select count(*), sum(id), count(distinct name) from people")

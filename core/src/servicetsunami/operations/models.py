@@ -107,6 +107,7 @@ class RunView(Result):
     message: str = ""
     problem: Problem | None = None
     notes: tuple[str, ...] = Field((), description="What a person should know of this run.")
+    lag_bytes: int | None = Field(None, description="How much of its log the source keeps for the table.")
     drift: tuple[DriftFinding, ...] = Field((), description="How the source's columns changed.")
 
 

@@ -37,6 +37,7 @@ def run_view(run: Run, catalog: str) -> RunView:
         message=run.message,
         problem=Problem.model_validate(run.problem) if run.problem else None,
         notes=tuple(run.details.get("notes", ())),
+        lag_bytes=run.details.get("lag_bytes"),
         drift=tuple(DriftFinding.model_validate(finding) for finding in run.details.get("drift", ())),
     )
 

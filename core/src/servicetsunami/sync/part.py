@@ -60,8 +60,6 @@ class PartWriter:
         self._recover()
         self.resumed_rows: int = self._committed.state.get("rows", 0) if part.commits_at_checkpoints else 0
         """How many rows an earlier run had committed."""
-        # What lay at the boundary of rows that an earlier run read is not known any more.
-        self.knows_boundary = not self.resumed_rows
 
     def restart(self) -> Read | FeedRead:
         """Forget uncommitted rows and return the read that goes on after the committed ones."""

@@ -73,8 +73,10 @@ class Task:
         return settings_identity(self.job.settings, self.job.pepper)
 
     def knows(self, before: Commit) -> bool:
-        """Tell whether what is in the table came from this source, in this shape."""
+        """Tell whether what is in the table came from this source, in this shape and under this key."""
         state = before.state
+        if tuple(state.get("key", self.key)) != self.key:
+            return False
         return (str(state.get("identity", "")), str(state.get("shape", ""))) == (self.job.identity, self.shaping)
 
     @property
@@ -113,8 +115,9 @@ class Task:
 
     def state(self, more: Json | None = None) -> Json:
         """Return what is committed with rows: who wrote them, from where, and `more`."""
-        own = {"run": self.job.run_id, "identity": self.job.identity, "shape": self.shaping, "writer": self.writer}
-        return {**own, **(more or {})}
+        job = self.job
+        own: Json = {"run": job.run_id, "writer": self.writer, "identity": job.identity, "shape": self.shaping}
+        return {**own, "key": list(self.key), **(more or {})}
 
     def landed(self) -> Json:
         """Return the part of the state that says which schema landed."""

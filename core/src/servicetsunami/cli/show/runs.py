@@ -57,7 +57,8 @@ def show_runs_ended(screen: Screen, result: RunList) -> None:
 def _counts(run: RunView) -> str:
     of = f" of about {run.rows_total:,}" if run.rows_total and run.status == "running" else ""
     took = "" if run.elapsed_seconds is None else f" in {run.elapsed_seconds:.1f} s"
-    return f"{counted(run.rows, 'row')} written, {run.rows_read:,} read{of}{took}"
+    kept = "" if run.lag_bytes is None else f"; the source keeps {run.lag_bytes:,} bytes of its log"
+    return f"{counted(run.rows, 'row')} written, {run.rows_read:,} read{of}{took}{kept}"
 
 
 def _explain(screen: Screen, run: RunView) -> None:
