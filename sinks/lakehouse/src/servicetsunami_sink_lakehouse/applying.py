@@ -94,12 +94,19 @@ class Apply(KeyedChange):
     ) -> str:
         """Write the query for the rows of these files that no row replaces, marked where they were deleted softly."""
         kept = sql("(", placed(database, files, columns), ") AS kept")
-        matching = same_key("kept", CHANGED, self._key)
         if not self._soft:
-            return sql("SELECT", values(columns, "kept"), "FROM", kept, "ANTI JOIN", CHANGED, "ON", matching)
-        marked = f"coalesce({CHANGED}.__ts_gone, kept.{_DELETED}, {emptied_at or 'NULL'})"
-        wanted = values(columns, "kept", {DELETED_AT: marked})
-        return sql("SELECT", wanted, "FROM", kept, "LEFT JOIN", CHANGED, "ON", matching, "WHERE __ts_row IS NULL")
+            wanted = values(columns, "kept")
+            return sql("SELECT", wanted, "FROM", kept, "ANTI JOIN", CHANGED, "ON", same_key("kept", CHANGED, self._key))
+        # Two joins, so that the one with the most rows holds keys only.
+        keys = key_of(CHANGED, self._key)
+        replaced = sql("(SELECT", keys, "FROM", CHANGED, "WHERE __ts_row IS NOT NULL) AS replaced")
+        dead = sql("(SELECT", keys, ", __ts_gone FROM", CHANGED, "WHERE __ts_row IS NULL) AS dead")
+        marked = f"coalesce(dead.__ts_gone, kept.{_DELETED}, {emptied_at or 'NULL'})"
+        return sql(
+            *("SELECT", values(columns, "kept", {DELETED_AT: marked}), "FROM", kept),
+            *("ANTI JOIN", replaced, "ON", same_key("kept", "replaced", self._key)),
+            *("LEFT JOIN", dead, "ON", same_key("kept", "dead", self._key)),
+        )
 
     def _arriving(
         self, database: duckdb.DuckDBPyConnection, files: Sequence[Path], columns: Sequence[Column]
