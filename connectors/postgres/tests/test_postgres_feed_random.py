@@ -92,6 +92,6 @@ def _statements(dice: random.Random, first: int) -> Iterator[str]:
                 f"UPDATE t SET name = '{dice.random()}' WHERE id BETWEEN {first} AND {one}",
                 f"DELETE FROM t WHERE id = {one}",
                 f"UPDATE t SET id = {one} WHERE id = {other} AND NOT EXISTS (SELECT FROM t WHERE id = {one})",
-                f"SAVEPOINT s; DELETE FROM t WHERE id < {one}; INSERT INTO t VALUES ({first + 50}, 's'); ROLLBACK TO s",
+                f"SAVEPOINT s; DELETE FROM t WHERE id = {one}; INSERT INTO t VALUES ({first + 50}, 's'); ROLLBACK TO s",
             ]
         )
