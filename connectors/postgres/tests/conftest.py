@@ -23,7 +23,13 @@ INSTALLED = Path("/usr/lib/postgresql/15/bin")
 RELEASE = """DO $$ DECLARE name text; BEGIN
 PERFORM pg_drop_replication_slot(slot_name) FROM pg_replication_slots;
 FOR name IN SELECT pubname FROM pg_publication LOOP EXECUTE format('DROP PUBLICATION %I', name); END LOOP; END $$"""
-LOGICAL = {"wal_level": "logical", "max_prepared_transactions": "4", "max_replication_slots": "6"}
+LOGICAL = {
+    "wal_level": "logical",
+    "max_prepared_transactions": "4",
+    "max_replication_slots": "6",
+    # Its transactions are as open as any, and come when they like.
+    "autovacuum": "off",
+}
 
 
 class Loopback:
