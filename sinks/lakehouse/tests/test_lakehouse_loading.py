@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -201,19 +201,48 @@ def test_a_new_column_is_added_and_older_rows_have_null(lakehouse: Any) -> None:
         (pa.int16(), pa.int32(), 2**20, "INT"),
         (pa.float32(), pa.float64(), 0.1, "DOUBLE"),
         (pa.decimal128(5, 2), pa.decimal128(12, 4), Decimal("12345678.1234"), "DECIMAL(12,4)"),
+        (pa.int16(), pa.decimal128(5, 2), Decimal("123.25"), "DECIMAL(12,2)"),
+        (pa.int64(), pa.decimal128(24, 4), Decimal("12345678901234567890.1234"), "DECIMAL(24,4)"),
+        (pa.int32(), pa.float64(), 0.5, "DOUBLE"),
+        (pa.date32(), pa.timestamp("us"), datetime(2024, 2, 29, 1, 2, 3, 4), "TIMESTAMP_NTZ"),
     ],
 )
+@pytest.mark.parametrize("mode", ["append", "merge", "apply"])
 def test_a_type_widens_where_that_is_allowed(
-    lakehouse: Any, narrow: pa.DataType, wide: pa.DataType, value: Any, described: str
+    lakehouse: Any, mode: str, narrow: pa.DataType, wide: pa.DataType, value: Any, described: str
 ) -> None:
-    one: Any = Decimal("1.00") if pa.types.is_decimal(narrow) else 1
-    lakehouse.load(pa.table({"id": pa.array([one], narrow)}), 1)
+    one: Any = date(2024, 1, 2) if pa.types.is_date(narrow) else Decimal(1) if pa.types.is_decimal(narrow) else 1
 
-    lakehouse.load(pa.table({"id": pa.array([value], wide)}), 2, evolve="widen")
-    lakehouse.load(pa.table({"id": pa.array([one], narrow)}), 3)
+    def load(seq: int, kind: pa.DataType, held: Any, **more: Any) -> None:
+        rows = pa.table({"id": pa.array([seq], pa.int64()), "held": pa.array([held], kind), "_op": ["c"]})
+        options = {"key": ("id",), "mode": mode, **more}
+        lakehouse.load(rows if mode == "apply" else rows.drop_columns("_op"), seq, **options)
 
-    assert lakehouse.rows() == sorted([(one,), (one,), (value,)])
-    assert lakehouse.sink.describe(ORDERS).columns[0].type == described
+    load(1, narrow, one)
+    load(2, wide, value, evolve="widen")
+    last = 13 if mode == "append" else 4  # so far that the log is summed up once
+    for seq in range(3, last):
+        load(seq, narrow, one)
+
+    stored: Any = datetime(2024, 1, 2) if isinstance(one, date) else one
+    expected = [(seq, value if seq == 2 else stored) for seq in range(1, last)]
+    assert lakehouse.rows("SELECT id, held FROM bronze.orders ORDER BY id") == expected
+    assert lakehouse.sink.describe(ORDERS).columns[1].type == described
+
+
+@pytest.mark.parametrize(
+    ("narrow", "wide"),
+    [(pa.int64(), pa.float64()), (pa.date32(), pa.timestamp("us", tz="UTC")), (pa.bool_(), pa.int8())],
+)
+def test_a_type_that_would_lose_or_invent_something_does_not_widen(
+    lakehouse: Any, narrow: pa.DataType, wide: pa.DataType
+) -> None:
+    lakehouse.load(pa.table({"id": pa.nulls(1, narrow)}), 1)
+
+    with pytest.raises(DataError) as conflict:
+        lakehouse.load(pa.table({"id": pa.nulls(1, wide)}), 2, evolve="widen")
+
+    assert conflict.value.code == "schema_conflict"
 
 
 def test_a_wider_type_is_a_conflict_unless_widening_is_allowed(lakehouse: Any) -> None:

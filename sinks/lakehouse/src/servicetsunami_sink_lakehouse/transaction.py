@@ -125,7 +125,14 @@ def _lowered(batch: pa.RecordBatch, columns: Sequence[Column]) -> pa.RecordBatch
     arrays, names = [], []
     for field, values in zip(batch.schema, batch.columns, strict=True):
         column = known[field.name.casefold()]
-        lowered = lower_array(values)
-        arrays.append(pa.nulls(len(values), to_arrow(column.type)) if pa.types.is_null(field.type) else lowered)
+        arrays.append(_typed(lower_array(values), column, is_null=pa.types.is_null(field.type)))
         names.append(column.name)
     return pa.RecordBatch.from_arrays(arrays, names=names)
+
+
+def _typed(values: pa.Array, column: Column, *, is_null: bool) -> pa.Array:
+    """Return the values in the table's type, if it is a wider one; nested ones keep theirs and are cast when read."""
+    kind = to_arrow(column.type)
+    if is_null:
+        return pa.nulls(len(values), kind)
+    return values if values.type.equals(kind) or pa.types.is_nested(kind) else values.cast(kind)

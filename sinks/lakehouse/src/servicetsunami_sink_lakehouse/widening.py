@@ -1,4 +1,8 @@
-"""Which type can hold the values of two: byte < short < integer < long, float < double, and larger decimals."""
+"""Which type holds every value of two exactly.
+
+byte < short < integer < long, float < double, larger decimals; besides, as Delta's type widening has it, whole numbers
+in decimals that are large enough, those up to integer in double, and date in timestamp_ntz.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,9 @@ from typing import Any
 
 from servicetsunami_sink_lakehouse.delta_types import DeltaType, decimal_of
 
-_CHAINS = (("byte", "short", "integer", "long"), ("float", "double"))
+_CHAINS = (("byte", "short", "integer", "long"), ("float", "double"), ("date", "timestamp_ntz"))
+_DIGITS = {"byte": 10, "short": 10, "integer": 10, "long": 20}
+_IN_DOUBLE = frozenset(("byte", "short", "integer", "float", "double"))
 
 
 class WidensError(Exception):
@@ -38,12 +44,18 @@ def _wider(one: str, other: str) -> str | None:
     for chain in _CHAINS:
         if one in chain and other in chain:
             return chain[max(chain.index(one), chain.index(other))]
-    first, second = decimal_of(one), decimal_of(other)
+    if _IN_DOUBLE.issuperset((one, other)):
+        return "double"
+    first, second = _as_decimal(one), _as_decimal(other)
     if first is None or second is None:
         return None
     scale = max(first[1], second[1])
     precision = max(first[0] - first[1], second[0] - second[1]) + scale
     return f"decimal({precision},{scale})" if precision <= 38 else None
+
+
+def _as_decimal(kind: str) -> tuple[int, int] | None:
+    return (_DIGITS[kind], 0) if kind in _DIGITS else decimal_of(kind)
 
 
 def _unify_nested(table: dict[str, Any], incoming: dict[str, Any], *, widen: bool, add: bool) -> DeltaType:
