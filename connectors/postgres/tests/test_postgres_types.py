@@ -264,6 +264,26 @@ def test_text_that_is_no_utf_8_is_rescued(installed: "Database") -> None:
     assert rows == [{"v": None, "_rescued": '{"v": "a\\\\xff"}'}, {"v": "b", "_rescued": None}]
 
 
+def test_a_changed_text_that_is_no_utf_8_is_rescued(installed: "Database") -> None:
+    installed.run("DROP DATABASE IF EXISTS bytes")
+    installed.run("CREATE DATABASE bytes ENCODING 'SQL_ASCII' TEMPLATE template0")
+    installed.run("CREATE TABLE t (id int PRIMARY KEY, v text)", database="bytes")
+    source = installed.source(database="bytes")
+    (stream,) = source.streams()
+    state = source.position([stream])
+    installed.run("INSERT INTO t VALUES (1, E'a\\xff'), (2, 'b')", database="bytes")
+
+    changes = [item.rows for item in source.changes([stream], state) if isinstance(item, Changes)]
+    source.release([stream])
+
+    assert [batch.to_pylist() for batch in changes if isinstance(batch, pa.RecordBatch)] == [
+        [
+            {"id": 1, "v": None, "_op": "c", "_rescued": '{"v": "a\\\\xff"}'},
+            {"id": 2, "v": "b", "_op": "c", "_rescued": None},
+        ]
+    ]
+
+
 def test_columns_keep_comment_and_source_type(database: "Database") -> None:
     database.run(
         "CREATE TABLE t (price numeric(8,2), label varchar(3))",
