@@ -56,6 +56,16 @@ class Splittable(ABC):
         part is read by an instance of its own.
         """
 
+    def replan(self, read: Read, splits: Sequence[Split]) -> Sequence[Split]:
+        """Make the parts of a resumable stream that an earlier instance planned readable again, from this moment.
+
+        Returns each of them under its id; some may have been read long ago, and only the others are read now. Further
+        parts may follow, which hold what was written since: the host reads those last and merges them by key. Raises
+        `TransientError` with the code `plan_lost` where all of these together would not hold every row.
+        """
+        del read
+        return splits
+
 
 class ChangeFeed(ABC):
     """A source that can tell inserts, updates and deletes from its log."""

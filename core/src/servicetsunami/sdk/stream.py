@@ -32,8 +32,9 @@ class Stream:
     resumable: bool = False
     """True if a full read that broke off can go on later, by another process, although the source has changed since.
 
-    Each part then holds the rows of certain values of the key, never of places or of a moment that is held open, and a
-    checkpoint's state means the same to any later instance. Rows that changed meanwhile are brought by the host.
+    Each part then holds the rows of certain values of the key, and a checkpoint's state means the same to any later
+    instance; parts of places or of a moment must be made readable again by `Splittable.replan`. Rows that changed
+    meanwhile are brought by the host.
     """
     rows: int | None = None
     """Estimate of the number of rows, for progress and planning; None if unknown."""

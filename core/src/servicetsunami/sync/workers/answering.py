@@ -47,6 +47,7 @@ class Answering:
             "check": self._check,
             "streams": self._streams,
             "splits": self._splits,
+            "replan": self._replan,
             "read": self._read,
             "query": self._query,
             "position": self._position,
@@ -99,6 +100,11 @@ class Answering:
     def _splits(self, args: Json) -> None:
         splits = _as(Splittable, self._source).splits(wire.decode_read(args["read"]), args["target"])
         self._value([wire.encode_split(split) for split in splits])
+
+    def _replan(self, args: Json) -> None:
+        splits = [wire.decode_split(fields) for fields in args["splits"]]
+        replanned = _as(Splittable, self._source).replan(wire.decode_read(args["read"]), splits)
+        self._value([wire.encode_split(split) for split in replanned])
 
     def _read(self, args: Json) -> None:
         read = wire.decode_read(args["read"])

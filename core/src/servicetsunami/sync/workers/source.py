@@ -86,6 +86,11 @@ class WorkerSource(Source[Any]):
         args = {"read": wire.encode_read(read), "target": target}
         return tuple(wire.decode_split(fields) for fields in self._worker.ask("splits", args))
 
+    def replan(self, read: Read, splits: Sequence[Split]) -> Sequence[Split]:
+        """Make parts that an earlier instance planned readable again; this one then stays open for them."""
+        args = {"read": wire.encode_read(read), "splits": [wire.encode_split(split) for split in splits]}
+        return tuple(wire.decode_split(fields) for fields in self._worker.ask("replan", args))
+
     def query(self, sql: str, limits: QueryLimits) -> pa.RecordBatchReader:
         """Run one SELECT and stream its rows."""
         args = {"sql": sql, "limits": wire.encode_limits(limits)}
