@@ -269,6 +269,24 @@ def test_a_commit_whose_answer_is_lost_counts_once(lab: Lab, mode: SyncMode, sil
     assert lab.landed() == lab.source()
 
 
+@pytest.mark.parametrize("mode", ["full", "incremental", "changes"])
+@pytest.mark.parametrize("place", ["before_verify", "after_commit", "before_commit", "after_replace", "before_replace"])
+@pytest.mark.parametrize("time", [1, 2, 3])
+def test_a_commit_that_could_not_be_looked_up_at_once_counts_once(
+    lab: Lab, mode: SyncMode, place: str, time: int
+) -> None:
+    lab.sync("changes" if mode == "changes" else "full")
+    lab.world.put((10, "ten", 10))
+    arm(f"{place}:{time}=transient")
+
+    lab.sync(mode)
+    lab.world.put((11, "eleven", 11))
+    lab.world.delete(3)
+    lab.sync("changes" if mode == "changes" else "full")
+
+    assert lab.landed() == lab.source()
+
+
 # resuming
 
 
@@ -329,6 +347,28 @@ def test_what_a_killed_run_left_aside_is_gone_after_the_next(lab: Lab, mode: Syn
     if mode == "full" and resumable:
         expected = sorted([*expected, (1, "name 1", 1)])
     assert lab.landed() == expected
+
+
+def test_what_a_run_left_that_died_after_its_load_was_in_place_is_gone_after_the_next(lab: Lab) -> None:
+    arm("after_replace=raise")
+    lab.sink.tidies = False
+    lab.sync("full")
+    left = lab.aside()
+    lab.sink.tidies = True
+
+    lab.sync()
+
+    assert left
+    assert lab.aside() == []
+    assert lab.landed() == lab.source()
+
+
+def test_a_generation_that_cannot_be_removed_fails_no_sync(lab: Lab) -> None:
+    arm("before_discard=raise")
+
+    outcome = lab.sync("full")
+
+    assert (outcome.seq, lab.landed()) == (1, lab.source())
 
 
 def test_a_resumed_load_by_changes_holds_no_row_that_was_deleted_meanwhile(lab: Lab) -> None:

@@ -6,6 +6,7 @@ So every commit carries the mark of its writer, and the sink is asked whose comm
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -32,9 +33,9 @@ def commit_surely(
 
 
 def is_last(sink: Sink[Any], load: Load, last: Commit) -> bool:
-    """Tell whether the load's last commit is `last`, by the same writer."""
+    """Tell whether the load's last commit is `last`: the state names its writer, who may have tried before."""
     found = sink.committed(load)
-    return found.seq == last.seq and found.state.get("writer") == last.state["writer"]
+    return found.seq == last.seq and found.state == json.loads(json.dumps(last.state))
 
 
 def superseded(load: Load) -> TransientError:

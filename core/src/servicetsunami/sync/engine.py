@@ -15,6 +15,7 @@ from typing import Any
 from servicetsunami.sdk import Cancelled, Commit, Sink, TransientError
 from servicetsunami.sync.feed import FeedSync, release_feed
 from servicetsunami.sync.full import FullSync
+from servicetsunami.sync.generation import Generations
 from servicetsunami.sync.incremental import IncrementalSync
 from servicetsunami.sync.job import Progress, SyncJob, SyncOutcome
 from servicetsunami.sync.lineage import Lineage
@@ -56,6 +57,7 @@ class Engine:
         task.stop_if_cancelled()
         before = task.sink.committed(task.load())
         self._compare_with_record(before)
+        Generations(task).clear(before.seq)
         if task.job.mode == "changes":
             return FeedSync(task).run(before)
         if "feed" in before.state:

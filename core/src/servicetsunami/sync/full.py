@@ -50,7 +50,7 @@ class FullSync:
         task = self._task
         task.progress.restart()
         with task.opened() as source:  # it may hold a snapshot for the parts
-            generation = self._generations.begin(source, with_feed=self._with_feed)
+            generation = self._generations.begin(source, before.seq, with_feed=self._with_feed)
             try:
                 writers = [PartWriter(task, self._part(generation, split)) for split in generation.parts]
                 self._tell_resumed(generation, writers)

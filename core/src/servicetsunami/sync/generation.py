@@ -8,15 +8,15 @@ commits goes where nobody looks, and the table's commit numbers are taken.
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
 
-from servicetsunami.sdk import Commit, Json, Load, Source, Split, Splittable, TsunamiError
+from servicetsunami.sdk import Commit, Json, Load, Source, Split, Splittable
 from servicetsunami.sync.abilities import feed_of
 from servicetsunami.sync.committing import commit_surely
 from servicetsunami.sync.failpoints import reach
@@ -24,6 +24,8 @@ from servicetsunami.sync.schemas import encode_schema
 from servicetsunami.sync.task import Task
 
 _SPLITS_PER_READER = 4
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Generation:
     name: str
     run: str
     """The run that began it."""
+    seq: int
+    """The table's last commit as it began."""
     resumable: bool
     splits: tuple[Split, ...] = ()
     """The parts; () where the stream is read as a whole."""
@@ -52,15 +56,15 @@ class Generation:
     def to_json(self) -> Json:
         """Write the note."""
         splits = [{"id": split.id, "params": split.params, "rows": split.rows} for split in self.splits]
-        own = {"name": self.name, "run": self.run, "resumable": self.resumable, "feed": self.feed}
-        return {**own, "splits": splits, "fits": self.fits, "left": list(self.left)}
+        own = {"name": self.name, "run": self.run, "seq": self.seq, "resumable": self.resumable}
+        return {**own, "feed": self.feed, "splits": splits, "fits": self.fits, "left": list(self.left)}
 
     @staticmethod
     def from_json(note: Json, fits: Json) -> Generation:
         """Read a note that fits."""
         splits = tuple(Split(split["id"], split["params"], split["rows"]) for split in note["splits"])
-        left = tuple(note["left"])
-        return Generation(note["name"], note["run"], True, splits, note["feed"], fits, left, is_resumed=True)
+        own = Generation(note["name"], note["run"], note["seq"], True, splits, note["feed"], fits)
+        return replace(own, left=tuple(note["left"]), is_resumed=True)
 
 
 class Generations:
@@ -72,41 +76,50 @@ class Generations:
         aside = f"{job.app}#under-way"
         self._load = Load(job.table, pa.schema([("note", pa.string())]), app=aside, generation=aside)
 
-    def begin(self, source: Source[Any], *, with_feed: bool) -> Generation:
+    def clear(self, table_seq: int) -> None:
+        """Remove what a run left that died after its generation, or somebody else's commit, was in the table.
+
+        One that might still take the table's place stays: gone, it would be taken for an empty one.
+        """
+        note = self._task.sink.committed(self._load).state.get("generation")
+        if note and note["seq"] < table_seq:
+            self._remove(*note["left"], note["name"], self._load.generation or "")
+
+    def begin(self, source: Source[Any], seq: int, *, with_feed: bool) -> Generation:
         """Go on with what a dead run left, if that makes an exact table; else plan a new generation."""
         last = self._task.sink.committed(self._load)
         note, fits = last.state.get("generation"), self._fits(with_feed)
         if note and note["resumable"] and note["fits"] == fits:
             return Generation.from_json(note, fits)
         left = [*note["left"], note["name"]] if note else []
-        generation = self._planned(source, fits, left, with_feed=with_feed)
-        self._write(last, generation)
-        return generation
+        planned = replace(self._planned(source, fits, with_feed=with_feed), seq=seq, left=tuple(left))
+        self._write(last, planned)
+        return planned
 
     def forget(self, generation: Generation) -> None:
         """Remove all that is aside: `generation`, now in place or not wanted, and what dead runs left."""
-        reach("before_discard")
-        for name in (*generation.left, generation.name, self._load.generation or ""):
-            with suppress(TsunamiError):  # what cannot be removed is swept up by the sink in time
-                self._task.sink.discard(self._task.job.table, name)
+        self._remove(*generation.left, generation.name, self._load.generation or "")
 
     def give_up(self, generation: Generation) -> None:
         """Remove a generation of this run only: a dead run that was none would take its own, gone, for an empty one."""
-        reach("before_discard")
-        for name in (generation.name, *([] if generation.left else [self._load.generation or ""])):
-            with suppress(TsunamiError):  # what stopped the load is the error to tell
-                self._task.sink.discard(self._task.job.table, name)
+        self._remove(generation.name, *([] if generation.left else [self._load.generation or ""]))
 
-    def _planned(self, source: Source[Any], fits: Json, left: list[str], *, with_feed: bool) -> Generation:
+    def _remove(self, *names: str) -> None:
+        for name in names:
+            try:
+                reach("before_discard")
+                self._task.sink.discard(self._task.job.table, name)
+            except Exception:  # it changes nothing that anybody sees; the next sync or the sink's sweep removes it
+                log.debug("generation %s could not be removed", name, exc_info=True)
+
+    def _planned(self, source: Source[Any], fits: Json, *, with_feed: bool) -> Generation:
         task = self._task
         feed = feed_of(source).position([task.stream]) if with_feed else None
         reach("after_position")
         # What changes between two moments of reading is brought by the feed, or else by the cursor, onto the key.
         exact = bool(task.key) and (with_feed or task.stream.cursor is not None) and task.stream.schema is not None
         name = f"{task.job.run_id}_{secrets.token_hex(4)}"
-        return Generation(
-            name, task.job.run_id, task.stream.resumable and exact, self._plan(source), feed, fits, tuple(left)
-        )
+        return Generation(name, task.job.run_id, 0, task.stream.resumable and exact, self._plan(source), feed, fits)
 
     def _plan(self, source: Source[Any]) -> tuple[Split, ...]:
         job = self._task.job
