@@ -10,6 +10,8 @@ import pyarrow as pa
 import pytest
 
 from servicetsunami.sdk import Commit, ConfigError, DataError, Load, TableName
+from servicetsunami_sink_lakehouse import keyed
+from servicetsunami_sink_lakehouse.snapshot import open_snapshot
 
 ORDERS = TableName("bronze", "orders")
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
@@ -255,3 +257,17 @@ def _delete(rows: dict[int, Any], key: int, moment: datetime, *, soft: bool) -> 
         rows[key] = {**rows[key], "_deleted_at": moment}
     elif not soft:
         rows.pop(key, None)
+
+
+@pytest.mark.parametrize("mode", ["merge", "apply"])
+def test_many_small_files_are_folded_together(lakehouse: Any, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    monkeypatch.setattr(keyed, "_MANY_SMALL", 3)
+
+    for seq in range(1, 9):
+        row = pa.table({"id": pa.array([seq], pa.int64()), "name": [f"name {seq}"], "_op": ["c"]})
+        lakehouse.load(row if mode == "apply" else row.drop_columns("_op"), seq, mode=mode, key=("id",))
+        versions = lakehouse.sink.describe(ORDERS).history
+
+    assert len(open_snapshot(lakehouse.ctx.data_dir / "tenant_acme/bronze/orders").files) <= 4
+    assert shown(lakehouse, "id, name") == [(seq, f"name {seq}") for seq in range(1, 9)]
+    assert {(entry["rows_added"], entry["rows_removed"]) for entry in versions} == {(1, 0)}

@@ -44,7 +44,8 @@ class Apply(KeyedChange):
     def _planned(self, database: duckdb.DuckDBPyConnection, snapshot: Snapshot, change: Change) -> Change:
         columns = change.columns
         emptied_at = self._load_changes(database, columns)
-        touched = list(snapshot.files) if emptied_at else self._touched(database, snapshot, columns, CHANGED)
+        hit = snapshot.files if emptied_at else self._touched(database, snapshot, columns, CHANGED)
+        touched = self._with_small_ones(snapshot, hit)
         files = [self._folder / file.name for file in touched]
         staying = [self._staying(database, files, columns, emptied_at)] if self._stays(touched, emptied_at) else []
         arriving = self._arriving(database, [] if emptied_at else files, columns)

@@ -29,6 +29,9 @@ PLACE = "__ts_place"
 """Where a row lies: the number of its file and its row there, in one whole number; names of ours begin with `__ts_`."""
 _BATCH_ROWS = 65_536
 _ROW_BITS = 40
+_MANY_SMALL = 200
+_SMALL_BYTES = 16 * 1024**2
+_FOLDED_BYTES = 256 * 1024**2
 
 
 class KeyedChange(ABC):
@@ -95,6 +98,17 @@ class KeyedChange(ABC):
         query = sql("SELECT DISTINCT __ts_file FROM", rows, "SEMI JOIN", keys, "ON", same_key("kept", keys, self._key))
         hit = {Path(name).name for (name,) in database.execute(query).fetchall()}
         return [file for file in likely if file.name in hit]
+
+    @staticmethod
+    def _with_small_ones(snapshot: Snapshot, touched: Sequence[DataFile]) -> list[DataFile]:
+        """Return the touched files and, of a table that has very many small ones, some of those to fold together."""
+        names, room, more = {file.name for file in touched}, _FOLDED_BYTES, []
+        small = [file for file in snapshot.files if file.size_bytes < _SMALL_BYTES]
+        for file in small if len(small) > _MANY_SMALL else ():
+            room -= file.size_bytes
+            if file.name not in names and room >= 0:
+                more.append(file)
+        return [*touched, *more]
 
     def _write(
         self, database: duckdb.DuckDBPyConnection, queries: Iterable[str], columns: Sequence[Column]

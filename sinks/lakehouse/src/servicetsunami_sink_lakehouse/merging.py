@@ -29,7 +29,7 @@ class Merge(KeyedChange):
     def _planned(self, database: duckdb.DuckDBPyConnection, snapshot: Snapshot, change: Change) -> Change:
         self._load_keys(database, change.columns)
         staged = self._without_repeats(database, change.columns)
-        touched = self._touched(database, snapshot, change.columns, _KEYS)
+        touched = self._with_small_ones(snapshot, self._touched(database, snapshot, change.columns, _KEYS))
         rewritten = self._rewritten(database, touched, change.columns)
         carried = sum(part.rows for part in rewritten)
         return replace(change, add=[*rewritten, *staged], remove=touched, carried_rows=carried)
