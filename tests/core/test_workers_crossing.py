@@ -297,6 +297,7 @@ def test_nothing_is_left_when_the_pool_is_closed(start: Any, tmp_path: Path) -> 
 
     during = processes() - before
     made.close()
+    source.close()
 
     assert len(during) == (2 if start == "fork" else 1)
     assert processes() & during == set()

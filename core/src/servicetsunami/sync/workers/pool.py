@@ -67,7 +67,11 @@ class WorkerPool:
                 return found.worker
         connection, process = self._launcher.launch(spec.data_dir)
         worker = Worker(connection, process, self.limits, self.redactor)
-        worker.await_start()
+        try:
+            worker.await_start()
+        except BaseException:
+            worker.end()
+            raise
         with self._lock:
             self._busy.add(worker)
         return worker
@@ -89,13 +93,14 @@ class WorkerPool:
         """End every worker, and what they are started from."""
         with self._lock:
             self._closed = True
-            workers = [*self._busy, *(idle.worker for idle in self._idle)]
-            self._busy.clear()
+            busy, idle = [*self._busy], [*self._idle]
             self._idle.clear()
             if self._sweeper is not None:
                 self._sweeper.cancel()
-        for worker in workers:
-            worker.end()
+        for worker in busy:  # whoever uses it is told, and gives it back
+            worker.abandon()
+        for waiting in idle:
+            waiting.worker.end()
         self._launcher.close()
 
     def _surplus(self, key: str) -> list[Worker]:

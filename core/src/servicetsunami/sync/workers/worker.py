@@ -38,6 +38,8 @@ class Worker:
         self._redactor = redactor
         self._cancel = threading.Event()
         self._unfinished = False
+        self._ending = threading.Lock()
+        self._status = 0
         self._log = logging.getLogger(_PLUGIN_LOGGER)
         self.usable = True
         """Whether another source may be opened in it."""
@@ -99,13 +101,18 @@ class Worker:
                 self.end()
 
     def end(self) -> int:
-        """Kill the process; returns its wait status."""
-        if not self.usable:
-            return 0
-        self.usable = False
-        status = self._process.end()
+        """Kill the process and close the socket; returns the wait status."""
+        status = self.abandon()
         self._channel.close()
         return status
+
+    def abandon(self) -> int:
+        """Kill the process, from any thread: whoever waits for it learns that it died."""
+        with self._ending:
+            if self.usable:
+                self.usable = False
+                self._status = self._process.end()
+            return self._status
 
     def _begin(self, call: str, args: Json) -> None:
         if not self.usable:

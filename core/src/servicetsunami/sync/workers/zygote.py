@@ -20,6 +20,7 @@ REQUEST = struct.Struct("<cq")
 ANSWER = struct.Struct("<q")
 FORK, END, READY = b"F", b"E", 0
 NOT_FORKED = -1
+_workers: set[int] = set()
 _PRELOADED = ("pyarrow.compute", "pyarrow.csv")
 
 
@@ -54,6 +55,7 @@ def _fork(control: socket.socket, descriptor: int) -> int:
         worker = NOT_FORKED
     if worker:
         os.close(descriptor)
+        _workers.add(worker)
         return worker
     try:
         os.setsid()
@@ -67,12 +69,12 @@ def _fork(control: socket.socket, descriptor: int) -> int:
 def _end(worker: int) -> int:
     """Kill a worker and all it started; return its wait status, which is its own if it had already ended.
 
-    Its id is not given to another process before it is waited for, which happens here alone.
+    Its id is not given to another process before it is waited for, which happens here alone, and once.
     """
+    if worker not in _workers:
+        return 0
+    _workers.remove(worker)
     for kill in (os.killpg, os.kill):
         with suppress(ProcessLookupError, PermissionError):
             kill(worker, signal.SIGKILL)
-    try:
-        return os.waitpid(worker, 0)[1]
-    except ChildProcessError:
-        return 0
+    return os.waitpid(worker, 0)[1]
