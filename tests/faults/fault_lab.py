@@ -236,7 +236,15 @@ def _judge(trial: Trial, fault: Fault, struck: Struck, began: float) -> Verdict:
         wrong_success=said_done and seen != stage.after,
         rerun="" if again.code == 0 else f"{again.code}: {again.errors.strip() or again.output.strip()}"[:300],
         difference=compare(trial.seen(), stage.after),
-        left=(*struck.left, *trial.lake.left_over()),
+        left=(*struck.left, *_left_over(trial)),
         seconds=time.monotonic() - began,
         where=struck.where,
     )
+
+
+def _left_over(trial: Trial) -> list[str]:
+    """Return what is left once somebody has looked at the runs, which is when those of dead processes are noted."""
+    if not trial.lake.left_over():
+        return []
+    trial.lab.launcher.run(trial.home, "runs", "--json")
+    return trial.lake.left_over()

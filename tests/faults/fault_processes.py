@@ -58,8 +58,8 @@ class Command:
 
     def go(self) -> None:
         """Let a command that was held begin."""
-        self._connection.sendall(b"\n")
-        self._connection.close()
+        with self._connection:
+            self._connection.sendall(b"\n")
 
     def signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):
@@ -158,7 +158,10 @@ class Launcher:
             "folder": str(folder),
         }
         connection = self._ask(request)
-        return Command(_number(connection), self._server.pid, folder, connection)
+        pid = _number(connection)
+        if not held:
+            connection.close()
+        return Command(pid, self._server.pid, folder, connection)
 
     def run(self, home: Path, *arguments: str, **options: Any) -> Ended:
         """Run a command to its end."""
@@ -167,7 +170,8 @@ class Launcher:
     def learn(self, command: Command) -> None:
         """Import what the command had imported at its end, so that the next ones begin with it."""
         modules = json.loads((command.folder / "modules").read_text(encoding="utf-8"))
-        _number(self._ask({"imports": modules}))
+        with self._ask({"imports": modules}) as connection:
+            _number(connection)
 
     def __enter__(self) -> Self:
         return self
