@@ -204,12 +204,8 @@ def follow(lab: Lab, changes: int, syncs: int, seed: int) -> dict[str, Any]:
     thread.join()
     follower.sync()
     difference = compare(lake.table(TABLE), source.table(TABLE))
-    return {
-        **_told(writer, follower.result, difference),
-        **_released(lab, home),
-        "seconds": _since(began),
-        "seed": seed,
-    }
+    told = _told(writer, follower.result, difference)
+    return {**told, **_released(lab, home), "seconds": round(time.monotonic() - began, 1), "seed": seed}
 
 
 def _told(writer: Writer, followed: Followed, difference: Difference) -> dict[str, Any]:
