@@ -290,16 +290,16 @@ def test_a_commit_that_could_not_be_looked_up_at_once_counts_once(
 # resuming
 
 
-def test_a_full_sync_reads_only_the_parts_that_a_dead_run_had_not_loaded(lab: Lab) -> None:
+def test_a_first_load_reads_only_the_parts_that_a_dead_run_had_not_loaded(lab: Lab) -> None:
     lab.world.parts = 3
     lab.world.on_read["2"] = fail(PermanentError("the source fell"))
     with pytest.raises(PermanentError):
-        lab.sync("full", resumable=True)
+        lab.sync(resumable=True)
     done = {part for part in lab.world.asked if part != "2"}
     lab.world.asked.clear()
     lab.world.put((0, "changed meanwhile", 50), (30, "new meanwhile", 51))
 
-    outcome = lab.sync("full", resumable=True)
+    outcome = lab.sync(resumable=True)
 
     reread = [part for part in lab.world.asked if part in ("0", "1", "2")]
     assert set(reread) <= {"0", "1", "2"} - (done - set(reread))
@@ -310,22 +310,26 @@ def test_a_full_sync_reads_only_the_parts_that_a_dead_run_had_not_loaded(lab: La
     assert lab.aside() == []
 
 
-def test_a_stream_that_cannot_go_on_later_is_begun_anew(lab: Lab) -> None:
+@pytest.mark.parametrize(
+    ("mode", "stream"),
+    [("incremental", {}), ("full", {"resumable": True}), ("incremental", {"resumable": True, "cursor": None})],
+)
+def test_what_cannot_be_gone_on_with_exactly_is_begun_anew(lab: Lab, mode: SyncMode, stream: dict[str, Any]) -> None:
     lab.world.parts = 3
     lab.world.on_read["2"] = fail(PermanentError("the source fell"))
     with pytest.raises(PermanentError):
-        lab.sync("full")
+        lab.sync(mode, **stream)
     left = lab.aside()
     lab.world.asked.clear()
 
-    lab.sync("full")
+    lab.sync(mode, **stream)
 
     assert left == []
     assert sorted(lab.world.asked) == ["0", "1", "2"]
     assert lab.landed() == lab.source()
 
 
-@pytest.mark.parametrize("mode", ["full", "changes"])
+@pytest.mark.parametrize("mode", ["full", "incremental", "changes"])
 @pytest.mark.parametrize("resumable", [False, True])
 def test_what_a_killed_run_left_aside_is_gone_after_the_next(lab: Lab, mode: SyncMode, resumable: bool) -> None:
     lab.world.parts = 3
@@ -344,7 +348,7 @@ def test_what_a_killed_run_left_aside_is_gone_after_the_next(lab: Lab, mode: Syn
     assert left
     assert lab.aside() == []
     expected = lab.source()
-    if mode == "full" and resumable:
+    if mode == "incremental" and resumable:
         expected = sorted([*expected, (1, "name 1", 1)])
     assert lab.landed() == expected
 

@@ -11,15 +11,12 @@ from servicetsunami.sdk import Commit, ConfigError, Json, TsunamiError
 from servicetsunami.sync.abilities import feed_of
 from servicetsunami.sync.applying import applier
 from servicetsunami.sync.failpoints import reach
-from servicetsunami.sync.full import FullSync
+from servicetsunami.sync.full import FEED_LOST, FullSync
 from servicetsunami.sync.job import SyncOutcome
 from servicetsunami.sync.keyless import no_key
 from servicetsunami.sync.loading import Loader
 from servicetsunami.sync.part import PartWriter
 from servicetsunami.sync.task import Task
-
-LOST = "feed_lost"
-"""Code of the error by which a source says that its log does not reach back to the position asked for."""
 
 
 class FeedSync:
@@ -37,7 +34,7 @@ class FeedSync:
         try:
             return self._apply(before, feed)
         except TsunamiError as error:
-            if error.code != LOST:
+            if error.code != FEED_LOST:
                 raise
             self._task.note(_LOST_NOTE)
             return self._begin(before)
@@ -87,7 +84,7 @@ class FeedSync:
                 log.ack(feed)
                 task.details["lag_bytes"] = log.lag_bytes([task.stream])
         except TsunamiError as error:
-            if error.code == LOST:
+            if error.code == FEED_LOST:
                 raise
             task.note(f"The source was not told that its log may be forgotten ({error.code}); the next sync tells it.")
         reach("after_ack")

@@ -1,9 +1,9 @@
 """A full sync: a generation is loaded aside, part by part, and swapped in when all of it is there.
 
-A run that died leaves its generation. The next one goes on with it where that makes an exact table: where the source
-says that a read can go on later (`Stream.resumable`) and rows have a key, so that what changed between the two moments
-of reading can be laid over it, from the change feed or, by cursor, from the earliest moment. Everything else is begun
-anew, and what was left is removed.
+A run that died leaves its generation. The next one goes on with it where that gives what one read would have given:
+where the source says that a read can go on later (`Stream.resumable`) and rows have a key, so that what changed between
+the two moments of reading can be laid over it, from the change feed or, in the first load of a table that is synced by
+its cursor, from the earliest moment. Everything else is begun anew, and what was left is removed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import reduce
 from typing import Any
 
-from servicetsunami.sdk import Commit, Json, Split, TransientError
+from servicetsunami.sdk import Commit, Json, Read, Split, TransientError, TsunamiError
 from servicetsunami.sync import cursor
 from servicetsunami.sync.applying import apply_onto
 from servicetsunami.sync.boundary import Boundary
@@ -24,6 +24,8 @@ from servicetsunami.sync.loading import Loader
 from servicetsunami.sync.part import Part, PartWriter
 from servicetsunami.sync.task import Task
 
+FEED_LOST = "feed_lost"
+"""Code of the error by which a source says that its log does not reach back to the position asked for."""
 _GENERATIONS = 2
 
 
@@ -41,8 +43,8 @@ class FullSync:
         for attempt in range(1, _GENERATIONS + 1):
             try:
                 return self._load(before)
-            except TransientError as error:
-                if attempt == _GENERATIONS or error.code == "superseded":
+            except TsunamiError as error:
+                if attempt == _GENERATIONS or not (_is_passing(error) or error.code == FEED_LOST):
                     raise
         raise AssertionError("the last generation returns or raises")
 
@@ -56,8 +58,8 @@ class FullSync:
                 self._tell_resumed(generation, writers)
                 Loader(task, lambda part: {**part.progress_state(), "done": True}).load(writers)
                 more = self._completed(generation, writers)
-            except BaseException:
-                self._give_up(generation)
+            except BaseException as error:
+                self._give_up(generation, error)
                 raise
         return self._swap_in(generation, writers, before, more)
 
@@ -72,13 +74,17 @@ class FullSync:
             self._task.progress.rows_written += rows
             self._task.note(f"{rows:,} rows that run {generation.run} had loaded before it ended were gone on with.")
 
-    def _give_up(self, generation: Generation) -> None:
+    def _give_up(self, generation: Generation, error: BaseException) -> None:
         if not generation.resumable:
             self._generations.give_up(generation)
+        elif isinstance(error, TsunamiError) and error.code == FEED_LOST:
+            self._generations.abandon(generation)
 
     def _completed(self, generation: Generation, writers: Sequence[PartWriter]) -> Json:
         """Bring a generation of several moments to one moment; returns what its state says of where to go on."""
         task = self._task
+        for split in generation.written:
+            self._merge(generation, task.read(split=split), app=f"#written/{split.id}")
         if generation.feed is not None:
             feed = generation.feed
             if generation.is_resumed:
@@ -86,17 +92,20 @@ class FullSync:
             return {"feed": feed}
         if not generation.is_resumed:
             return self._marked(writers)
-        mark = _earliest([writer.reach.mark(None, task.lag) for writer in writers])
-        return task.marked(self._catch_up(generation, mark), None) if mark is not None else {}
-
-    def _catch_up(self, generation: Generation, since: Any) -> Any:
-        """Merge what changed since the earliest moment; returns the mark of the table that results."""
-        task = self._task
-        load = task.load(generation=generation.name, mode="merge", app="#catch-up")
-        writer = PartWriter(task, Part(load, task.read(since=since), commits_at_checkpoints=False))
-        Loader(task, _plain_state(task)).load([writer])
         task.note(_DELETED_MEANWHILE)
-        return writer.reach.mark(since, task.lag)
+        # What changed since the earliest moment; without one the next sync is a full one.
+        mark = _earliest([writer.reach.mark(None, task.lag) for writer in writers])
+        if mark is None:
+            return {}
+        caught_up = self._merge(generation, task.read(since=mark), app="#catch-up")
+        return task.marked(caught_up.reach.mark(mark, task.lag), None)
+
+    def _merge(self, generation: Generation, read: Read, *, app: str) -> PartWriter:
+        task = self._task
+        load = task.load(generation=generation.name, mode="merge", app=app)
+        writer = PartWriter(task, Part(load, read, commits_at_checkpoints=False))
+        Loader(task, _plain_state(task)).load([writer])
+        return writer
 
     def _marked(self, writers: Sequence[PartWriter]) -> Json:
         reach = reduce(lambda left, right: left.joined(right), [writer.reach for writer in writers])
@@ -113,6 +122,10 @@ class FullSync:
         commit_surely(task.sink, task.load(), last, lambda seq, state: task.sink.replace(load, seq, state), "replace")
         self._generations.forget(generation)
         return task.outcome(last.seq, last.state)
+
+
+def _is_passing(error: TsunamiError) -> bool:
+    return isinstance(error, TransientError) and error.code != "superseded"
 
 
 def _plain_state(task: Task) -> Callable[[PartWriter], Json]:

@@ -16,13 +16,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from servicetsunami.sdk import Commit, Json, Load, Source, Split, Splittable
+from servicetsunami.sdk import Commit, Json, Load, PermanentError, Source, Split, Splittable, TransientError
 from servicetsunami.sync.abilities import feed_of
 from servicetsunami.sync.committing import commit_surely
 from servicetsunami.sync.failpoints import reach
 from servicetsunami.sync.schemas import encode_schema
 from servicetsunami.sync.task import Task
 
+PLAN_LOST = "plan_lost"
+"""Code of the error by which a source says that parts planned earlier do not hold every row any more."""
 _SPLITS_PER_READER = 4
 
 log = logging.getLogger(__name__)
@@ -47,6 +49,8 @@ class Generation:
     left: tuple[str, ...] = ()
     """Generations of dead runs, to be removed once this one is in place."""
     is_resumed: bool = False
+    written: tuple[Split, ...] = ()
+    """Parts of what was written since the others were planned, to be merged onto them."""
 
     @property
     def parts(self) -> Sequence[Split | None]:
@@ -88,13 +92,19 @@ class Generations:
     def begin(self, source: Source[Any], seq: int, *, with_feed: bool) -> Generation:
         """Go on with what a dead run left, if that makes an exact table; else plan a new generation."""
         last = self._task.sink.committed(self._load)
-        note, fits = last.state.get("generation"), self._fits(with_feed)
+        note, fits = last.state.get("generation"), self._fits()
+        generation = None
         if note and note["resumable"] and note["fits"] == fits:
-            return Generation.from_json(note, fits)
-        left = [*note["left"], note["name"]] if note else []
-        planned = replace(self._planned(source, fits, with_feed=with_feed), seq=seq, left=tuple(left))
-        self._write(last, planned)
-        return planned
+            generation = self._gone_on_with(source, Generation.from_json(note, fits))
+        if generation is None:
+            left = [*note["left"], note["name"]] if note else []
+            generation = replace(self._planned(source, fits, with_feed=with_feed), seq=seq, left=tuple(left))
+        self._write(last, generation)
+        return generation
+
+    def abandon(self, generation: Generation) -> None:
+        """Have the next one begun anew; what is loaded is removed once that one is in place."""
+        self._write(self._task.sink.committed(self._load), replace(generation, resumable=False))
 
     def forget(self, generation: Generation) -> None:
         """Remove all that is aside: `generation`, now in place or not wanted, and what dead runs left."""
@@ -112,14 +122,38 @@ class Generations:
             except Exception:  # it changes nothing that anybody sees; the next sync or the sink's sweep removes it
                 log.debug("generation %s could not be removed", name, exc_info=True)
 
+    def _gone_on_with(self, source: Source[Any], generation: Generation) -> Generation | None:
+        """Return what a dead run left, with parts that can be read now; None where its plan does not hold any more."""
+        if not isinstance(source, Splittable):
+            return generation
+        try:
+            parts = {split.id: split for split in source.replan(self._task.read(), generation.splits)}
+        except TransientError as error:
+            if error.code != PLAN_LOST:
+                raise
+            self._task.note(_PLAN_LOST_NOTE.format(run=generation.run, why=error.why or error.message))
+            return None
+        if missing := [split.id for split in generation.splits if split.id not in parts]:
+            raise PermanentError(f"the connector planned anew without the part {missing[0]}", code="plugin_misbehaved")
+        splits = tuple(parts.pop(split.id) for split in generation.splits)
+        return replace(generation, splits=splits, written=tuple(parts.values()))
+
     def _planned(self, source: Source[Any], fits: Json, *, with_feed: bool) -> Generation:
         task = self._task
         feed = feed_of(source).position([task.stream]) if with_feed else None
         reach("after_position")
-        # What changes between two moments of reading is brought by the feed, or else by the cursor, onto the key.
-        exact = bool(task.key) and (with_feed or task.stream.cursor is not None) and task.stream.schema is not None
         name = f"{task.job.run_id}_{secrets.token_hex(4)}"
-        return Generation(name, task.job.run_id, 0, task.stream.resumable and exact, self._plan(source), feed, fits)
+        return Generation(name, task.job.run_id, 0, self._is_resumable(with_feed), self._plan(source), feed, fits)
+
+    def _is_resumable(self, with_feed: bool) -> bool:
+        """Tell whether what changes between two moments of reading can be laid over the rows, onto the key.
+
+        The feed brings all of it. A cursor brings what an incremental sync brings, so it is enough for the first load
+        of a table that is synced so; who asks for a full sync wants what no cursor tells, deleted rows to begin with.
+        """
+        task = self._task
+        follows = with_feed or (task.job.mode == "incremental" and task.stream.cursor is not None)
+        return task.stream.resumable and bool(task.key) and task.stream.schema is not None and follows
 
     def _plan(self, source: Source[Any]) -> tuple[Split, ...]:
         job = self._task.job
@@ -127,10 +161,10 @@ class Generations:
             return ()
         return tuple(source.splits(self._task.read(), job.parallel * _SPLITS_PER_READER))
 
-    def _fits(self, with_feed: bool) -> Json:
+    def _fits(self) -> Json:
         task = self._task
         schema = encode_schema(task.shape.landed)
-        own = {"identity": task.job.identity, "shape": task.shaping, "schema": schema, "with_feed": with_feed}
+        own = {"identity": task.job.identity, "shape": task.shaping, "schema": schema, "mode": task.job.mode}
         fits: Json = json.loads(json.dumps({**own, "key": task.key, "cursor": task.stream.cursor}))
         return fits
 
@@ -141,3 +175,8 @@ class Generations:
             commit_surely(self._task.sink, self._load, Commit(last.seq + 1, state), transaction.commit, "note")
         finally:
             transaction.abort()
+
+
+_PLAN_LOST_NOTE = (
+    "What run {run} had loaded before it ended could not be gone on with ({why}), so the table was read from its start."
+)
