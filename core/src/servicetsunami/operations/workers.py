@@ -21,10 +21,6 @@ class Workers:
         self._lock = threading.Lock()
         self._pool: WorkerPool | None = None
 
-    def warm(self) -> None:
-        """Begin to start what workers come from, so that the first read does not wait for it."""
-        self._ready().warm()
-
     def open(self, spec: Spec, config: Config, cancel: threading.Event) -> Source[Any]:
         """Open a source in a worker; the caller closes it."""
         from servicetsunami.sync.workers import open_in_worker

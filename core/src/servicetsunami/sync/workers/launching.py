@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
@@ -36,9 +36,6 @@ class Process(Protocol):
 class Launcher(Protocol):
     """A way of starting workers."""
 
-    def warm(self) -> None:
-        """Begin what makes the first start fast, without waiting for it."""
-
     def launch(self, folder: Path) -> tuple[socket.socket, Process]:
         """Start a worker whose plugin has `folder`, and return the host's end of its socket."""
 
@@ -62,11 +59,6 @@ class Forking:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._ready = False
-
-    def warm(self) -> None:
-        """Begin to start the process that workers are forked from."""
-        with self._lock:
-            self._start()
 
     def launch(self, _folder: Path) -> tuple[socket.socket, Process]:
         """Fork a worker."""
@@ -159,9 +151,6 @@ class Spawning:
         # A worker is ended by the system with the thread that started it, so one thread starts them all and stays.
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="workers")
 
-    def warm(self) -> None:
-        """Do nothing: there is nothing that workers share."""
-
     def launch(self, folder: Path) -> tuple[socket.socket, Process]:
         """Start a worker."""
         ours, theirs = socket.socketpair()
@@ -201,16 +190,14 @@ def interpreter(module: str) -> list[str]:
     return [sys.executable, "-I", "-c", _BEGIN.format(module=module), path]
 
 
-def start(
-    command: Sequence[str], channel: socket.socket, output: Output, extra: Mapping[str, str] | None = None
-) -> subprocess.Popen[bytes]:
+def start(command: Sequence[str], channel: socket.socket, output: Output) -> subprocess.Popen[bytes]:
     """Start a process whose standard input is `channel`, with a clean environment and a session of its own."""
     process = subprocess.Popen(  # noqa: S603 - the program is this interpreter, without a shell
         command,
         stdin=channel.fileno(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        env={**clean_environment(), **(extra or {})},
+        env=clean_environment(),
         start_new_session=True,
     )
     output.drain(process)

@@ -52,10 +52,6 @@ class WorkerPool:
         self._sweeper: threading.Timer | None = None
         self._closed = False
 
-    def warm(self) -> None:
-        """Begin to start what makes workers start fast, without waiting for it."""
-        self._launcher.warm()
-
     def take(self, spec: Spec) -> Worker:
         """Return a worker that waits, or a new one; it has no open source."""
         key = _key(spec)
