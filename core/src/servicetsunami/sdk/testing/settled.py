@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from servicetsunami.sdk import Read, Splittable, Stream
-from servicetsunami.sdk.testing.probe import Reading, SourceProbe, canonical
+from servicetsunami.sdk import Read, Split, Splittable, Stream
+from servicetsunami.sdk.testing.probe import Reading, Row, SourceProbe, canonical
 
 
 class MeanwhileChecks:
@@ -85,11 +86,13 @@ class MeanwhileChecks:
             with probe.open() as planner:
                 assert isinstance(planner, Splittable)
                 parts = planner.splits(Read(stream), 3)
+                early = [probe.read(Read(stream, split=part)).rows for part in parts[:1]]
             with self._written(probe, stream):
                 pass
-            got = canonical([row for part in parts for row in probe.read(Read(stream, split=part)).rows])
+            late, since = _read_on(probe, stream, parts) if parts else ([], [])
+            got = canonical([row for rows in (*early, *late) for row in rows])
 
-            lost = set(canonical(reading.rows)) - set(got) if parts else set()
+            lost = set(canonical(reading.rows)) - {*got, *canonical(since)} if parts else set()
             assert stream.key, f"{stream.id} is resumable, but rows that changed meanwhile cannot be told without a key"
             assert not lost, f"{stream.id}: {len(lost)} rows are in no part any more"
             assert len(set(got)) == len(got), f"{stream.id}: a row is in two parts"
@@ -98,6 +101,22 @@ class MeanwhileChecks:
         """Write a row where the suite can."""
         can = type(self).late_row is not MeanwhileChecks.late_row and stream.cursor
         return self.late_row(probe.settings, stream) if can else nullcontext()
+
+
+def _read_on(probe: SourceProbe, stream: Stream, parts: Sequence[Split]) -> tuple[list[list[Row]], list[Row]]:
+    """Return the rows of each part but the first, read by another instance's plan, and those written since."""
+    ids = [part.id for part in parts]
+    with probe.open() as planner:
+        assert isinstance(planner, Splittable)
+        again = planner.replan(Read(stream), [_as_stored(part) for part in parts])
+        missing = sorted(set(ids) - {part.id for part in again})
+        assert not missing, f"{stream.id}: replan() gives no part {missing}"
+        rows = {part.id: probe.read(Read(stream, split=part)).rows for part in again if part.id != ids[0]}
+    return [rows.pop(name) for name in ids[1:]], [row for part in rows.values() for row in part]
+
+
+def _as_stored(part: Split) -> Split:
+    return Split(part.id, json.loads(json.dumps(part.params)), part.rows)
 
 
 def _resumable(probe: SourceProbe) -> Iterator[tuple[Stream, Reading]]:
