@@ -126,6 +126,7 @@ class Table:
             key=self.key,
             cursor=default_cursor(self.columns, self.key),
             cursor_candidates=cursor_candidates(self.columns, self.key),
+            resumable=bool(self.key) and self.kind in ("table", "partitioned table") and not self.secured,
             rows=self.rows,
             size_bytes=self.size_bytes,
             kind=self.kind,

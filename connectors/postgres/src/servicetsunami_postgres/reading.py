@@ -13,6 +13,7 @@ from servicetsunami.sdk.sql import quote_identifier, quote_path
 from servicetsunami_postgres.catalog import DEFAULT_SCHEMA, Column, Table, find_tables
 from servicetsunami_postgres.config import PostgresConfig
 from servicetsunami_postgres.link import begin, quote_literal
+from servicetsunami_postgres.resuming import written_conditions
 
 
 async def begin_on(
@@ -68,7 +69,7 @@ def select(table: Table, columns: Sequence[Column], read: Read) -> str:
     """Write the SELECT of `read`."""
     params = read.split.params if read.split else {}
     expressions = ", ".join(column.select for column in columns)
-    conditions = [*_since(table, read), *_pages(params)]
+    conditions = [*_since(table, read), *_pages(params), *written_conditions(params)]
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     limit = f" LIMIT {int(read.limit)}" if read.limit is not None else ""
     tables = params.get("tables", [(table.schema, table.name)])

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeAlias
 
 import asyncpg
 import pyarrow as pa
 
 from servicetsunami.sdk import Address, Context, Item, QueryLimits, Read, Split, Stream, Watermark
 from servicetsunami_postgres.background import Background
-from servicetsunami_postgres.catalog import Column, find_tables
+from servicetsunami_postgres.catalog import Column, Table, find_tables
 from servicetsunami_postgres.checking import check_permission, check_reading
 from servicetsunami_postgres.config import PostgresConfig
 from servicetsunami_postgres.copying import Copy
@@ -21,11 +23,14 @@ from servicetsunami_postgres.link import begin, connect, connected, dial, discon
 from servicetsunami_postgres.parsing import Parser
 from servicetsunami_postgres.querying import run_query
 from servicetsunami_postgres.reading import begin_on, chosen_columns, find_table, select
+from servicetsunami_postgres.resuming import replan_splits
 from servicetsunami_postgres.splitting import plan_splits
 from servicetsunami_postgres.watermark import decode_watermark, encode_watermark, settle
 
 # The transaction whose snapshot the parts share waits, doing nothing, until they are read.
 _WAITING = {"idle_in_transaction_session_timeout": "0"}
+
+_Plan: TypeAlias = Callable[[asyncpg.Connection, Table], Awaitable[Sequence[Split]]]
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,11 @@ class Session:
 
     def splits(self, read: Read, target: int) -> Sequence[Split]:
         """Plan parts of one snapshot, which is held until `close()`."""
-        return self._background.run(self._splits(self._address(), read, target))
+        return self._background.run(self._planned_at(self._address(), read, partial(plan_splits, target=target)))
+
+    def replan(self, read: Read, splits: Sequence[Split]) -> Sequence[Split]:
+        """Make parts of an earlier moment parts of another one, which is held until `close()`."""
+        return self._background.run(self._planned_at(self._address(), read, partial(replan_splits, splits=splits)))
 
     def query(self, sql: str, limits: QueryLimits) -> pa.RecordBatchReader:
         """Answer one guarded SELECT over a connection of its own."""
@@ -109,14 +118,15 @@ class Session:
         async with self._transaction(address) as connection:
             return [table.stream() for table in await find_tables(connection, self._config.schemas)]
 
-    async def _splits(self, address: Address, read: Read, target: int) -> Sequence[Split]:
+    async def _planned_at(self, address: Address, read: Read, plan: _Plan) -> Sequence[Split]:
+        """Hold a moment and plan its parts; the last moment that was held ends."""
         if self._planning is not None:
             await disconnect(self._planning)
         self._planning = await connect(self._config, address)
         try:
             watermark = encode_watermark(await settle(self._planning, self._config, read.stream))
             await begin_on(self._planning, self._config, read.stream, settings=_WAITING)
-            parts = await plan_splits(self._planning, await find_table(self._planning, read.stream), target)
+            parts = await plan(self._planning, await find_table(self._planning, read.stream))
         except FAILURES as error:
             raise not_answered(error, self._config) from error
         return tuple(replace(part, params={**part.params, **watermark}) for part in parts)

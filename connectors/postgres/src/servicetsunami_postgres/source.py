@@ -53,6 +53,10 @@ class PostgresSource(Source[PostgresConfig], Splittable, Queryable, ChangeFeed):
         """Plan about `target` parts of one moment; () for views and for tables under 64 MiB."""
         return self._session.splits(read, target)
 
+    def replan(self, read: Read, splits: Sequence[Split]) -> Sequence[Split]:
+        """Return the parts at a new moment, and one more of what was written since the first."""
+        return self._session.replan(read, splits)
+
     def position(self, streams: Sequence[Stream]) -> Json:
         """Make a publication and a replication slot anew; return from where on the slot holds the log."""
         return self._session.feed.position(streams)
@@ -82,8 +86,9 @@ class PostgresSource(Source[PostgresConfig], Splittable, Queryable, ChangeFeed):
 
     def close(self) -> None:
         """Close every connection."""
-        if self._opened is not None:
-            self._opened.close()
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
 
     @property
     def _session(self) -> Session:

@@ -9,6 +9,7 @@ import asyncpg
 
 from servicetsunami.sdk import Split
 from servicetsunami_postgres.catalog import Table
+from servicetsunami_postgres.resuming import find_anchor
 
 LEAST_BYTES = 64 * 1024 * 1024
 # Before this version the server reads the whole table for every range of pages.
@@ -43,8 +44,9 @@ async def plan_splits(connection: asyncpg.Connection, table: Table, target: int)
     if len(parts) < 2:
         return ()
     snapshot = await connection.fetchval("SELECT pg_catalog.pg_export_snapshot()")
+    anchor = await find_anchor(connection, table)
     rows = table.rows // len(parts) if table.rows else None
-    return [Split(str(number), {"snapshot": snapshot, **part}, rows) for number, part in enumerate(parts)]
+    return [Split(str(number), {"snapshot": snapshot, **part, **anchor}, rows) for number, part in enumerate(parts)]
 
 
 async def _page_ranges(connection: asyncpg.Connection, table: Table, target: int) -> list[dict[str, Any]]:
