@@ -17,8 +17,9 @@ from servicetsunami.sdk import ConfigError, nearest
 
 FILE_NAME = "tsunami.toml"
 DOTENV_NAME = ".env"
-READ_ELSEWHERE = frozenset({"TSUNAMI_DEMO_POSTGRES_URL", "TSUNAMI_FAILPOINT"})
+READ_ELSEWHERE = frozenset({"TSUNAMI_DEMO_POSTGRES_URL"})
 """Variables with our prefix that are no settings."""
+_READ_BY_TESTS = frozenset({"TSUNAMI_FAILPOINT"})
 
 _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=[ \t]*(.*?)\s*", re.DOTALL)
 _QUOTED = re.compile(r"""(?:'([^']*)'|"((?:[^"\\]|\\.)*)")\s*(?:#.*)?""", re.DOTALL)
@@ -97,7 +98,7 @@ def _named(values: Mapping[str, Any], origin: str, place: str, base: Path) -> La
 def _variables(environ: Mapping[str, str], place: str) -> dict[str, str]:
     """Return the variable of each setting that is set; raises `ConfigError` for one of ours that is no setting."""
     for variable in environ:
-        if variable.startswith(PREFIX) and variable not in VARIABLES and variable not in READ_ELSEWHERE:
+        if variable.startswith(PREFIX) and variable not in {*VARIABLES, *READ_ELSEWHERE, *_READ_BY_TESTS}:
             raise _unknown(variable, place, nearest(variable, VARIABLES))
     return {name: variable for variable, name in VARIABLES.items() if environ.get(variable)}
 
