@@ -30,6 +30,7 @@ import asyncpg
 from fault_lab import IMPATIENT, Lab
 from fault_lake import NAME, Difference, Lake, compare
 from fault_processes import Ended
+from fault_report import versions
 from fault_source import Source
 
 TABLE = "busy"
@@ -205,7 +206,13 @@ def follow(lab: Lab, changes: int, syncs: int, seed: int) -> dict[str, Any]:
     follower.sync()
     difference = compare(lake.table(TABLE), source.table(TABLE))
     told = _told(writer, follower.result, difference)
-    return {**told, **_released(lab, home), "seconds": round(time.monotonic() - began, 1), "seed": seed}
+    return {
+        **told,
+        **_released(lab, home),
+        "seconds": round(time.monotonic() - began, 1),
+        "seed": seed,
+        "versions": versions(),
+    }
 
 
 def _told(writer: Writer, followed: Followed, difference: Difference) -> dict[str, Any]:

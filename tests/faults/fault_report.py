@@ -96,7 +96,7 @@ class Report:
             "left_out": self._left_out,
             "not_exact": [{**asdict(verdict), "told": str(verdict)} for verdict in self._verdicts if not verdict.good],
             "seconds": round(time.monotonic() - self._began),
-            "versions": _versions(),
+            "versions": versions(),
             "tried": sorted({f"{verdict.kind} | {verdict.mode} | {verdict.point}" for verdict in self._verdicts}),
         }
 
@@ -125,7 +125,8 @@ def _counted(verdicts: Collection[Verdict]) -> dict[str, int]:
     }
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Return the commit tried, and the packages that mattered."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     packages = {name: version(name) for name in _PACKAGES}
     return {"commit": commit.stdout.strip(), "python": platform.python_version(), **packages}
