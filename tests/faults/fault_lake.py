@@ -76,11 +76,18 @@ class Lake:
         return max((int(path.stem) for path in self.folder(name).glob("_delta_log/*[0-9].json")), default=-1)
 
     def left_over(self) -> list[str]:
-        """Return what a sync must not leave behind it: runs under way, leases, tables loaded aside."""
+        """Return what a sync must not leave behind it: runs under way, leases, tables loaded aside.
+
+        What was renamed to be removed is no table any more; the next load of the table takes it away.
+        """
         with closing(sqlite3.connect(f"file:{self.home / 'records.db'}?mode=ro", uri=True)) as records:
             open_runs = records.execute("select id, status from runs where status in ('queued', 'running')").fetchall()
             leases = records.execute("select name from leases where name like '%table%'").fetchall()
-        aside = [path.name for path in self.home.glob("data/*/lakehouse/tenant_*/_generations/*/*/*")]
+        aside = [
+            path.name
+            for path in self.home.glob("data/*/lakehouse/tenant_*/_generations/*/*/*")
+            if path.suffix != ".gone"
+        ]
         return [f"run {run} is {status}" for run, status in open_runs] + [
             *(f"lease {name}" for (name,) in leases),
             *(f"generation {name}" for name in aside),

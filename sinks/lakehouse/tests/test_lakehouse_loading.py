@@ -330,6 +330,15 @@ def test_abandoned_files_go_after_the_retention(lakehouse: Any) -> None:
     assert lakehouse.rows() == [(1, "a"), (2, "a"), (3, "a")]
 
 
+def test_a_generation_that_somebody_died_removing_goes_with_the_next_load(lakehouse: Any) -> None:
+    half_gone = lakehouse.ctx.data_dir / "tenant_acme/_generations/bronze/orders/.0123.gone/_delta_log"
+    half_gone.mkdir(parents=True)
+
+    lakehouse.load(orders(1), 1)
+
+    assert not half_gone.parent.exists()
+
+
 def test_files_have_statistics_row_groups_and_dictionaries_where_they_pay(lakehouse: Any) -> None:
     count = 400_000
     rows = pa.table(

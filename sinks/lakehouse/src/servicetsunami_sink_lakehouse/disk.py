@@ -12,6 +12,8 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
+_DOOMED = ".gone"
+
 
 def sync_file(path: Path) -> None:
     """Wait until the content of a file is on the disk."""
@@ -68,9 +70,14 @@ def remove_folder(path: Path) -> None:
 
     It is renamed first, so that a crash in between leaves nothing that looks like a table.
     """
-    doomed = path.with_name(f".{uuid.uuid4().hex}.gone")
+    doomed = path.with_name(f".{uuid.uuid4().hex}{_DOOMED}")
     try:
         path.rename(doomed)
     except FileNotFoundError:
         return
     shutil.rmtree(doomed, ignore_errors=True)
+
+
+def is_doomed(path: Path) -> bool:
+    """Tell whether somebody began to remove the folder, and perhaps died at it."""
+    return path.suffix == _DOOMED

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from servicetsunami_sink_lakehouse.disk import remove_folder
+from servicetsunami_sink_lakehouse.disk import is_doomed, remove_folder
 from servicetsunami_sink_lakehouse.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
@@ -30,12 +30,12 @@ def sweep_files(snapshot: Snapshot, *, older_than_seconds: float) -> None:
 
 
 def sweep_folders(generations: Path, *, older_than_seconds: float) -> None:
-    """Delete the generations of a table that nobody touched for so long."""
+    """Delete the generations of a table that nobody touched for so long, and what is left of those being deleted."""
     if not generations.is_dir():
         return
     for folder in generations.iterdir():
         contents = (folder, folder / "_delta_log", *folder.glob("*.parquet"))
-        if all(_is_older(entry, older_than_seconds) for entry in contents):
+        if is_doomed(folder) or all(_is_older(entry, older_than_seconds) for entry in contents):
             remove_folder(folder)
 
 
