@@ -26,6 +26,8 @@ from servicetsunami.cli.throwaway_postgres import throwaway_postgres
 ROWS = 2000
 IMPATIENT: Mapping[str, Any] = {"servicetsunami.sync.loading:_LONGEST_WAIT_SECONDS": 0.05}
 """Nobody waits a second before trying again here."""
+_LATER = {"servicetsunami.operations.sync:LEASE": {"seconds": -5}}
+"""A run that is not heard of counts as lost five seconds after its lease: at once."""
 _SERVER = {"wal_level": "logical", "max_replication_slots": "60", "max_wal_senders": "20", "max_connections": "60"}
 _MASTER = "master_"
 
@@ -243,8 +245,8 @@ def _judge(trial: Trial, fault: Fault, struck: Struck, began: float) -> Verdict:
 
 
 def _left_over(trial: Trial) -> list[str]:
-    """Return what is left once somebody has looked at the runs, which is when those of dead processes are noted."""
+    """Return what is left once somebody has looked at the runs when every lease is over: dead ones are noted then."""
     if not trial.lake.left_over():
         return []
-    trial.lab.launcher.run(trial.home, "runs", "--json")
+    trial.lab.launcher.run(trial.home, "runs", "--json", tuned=_LATER)
     return trial.lake.left_over()
