@@ -83,8 +83,9 @@ class FullSync:
     def _completed(self, generation: Generation, writers: Sequence[PartWriter]) -> Json:
         """Bring a generation of several moments to one moment; returns what its state says of where to go on."""
         task = self._task
-        for split in generation.written:
-            self._merge(generation, task.read(split=split), app=f"#written/{split.id}")
+        written = [
+            self._merge(generation, task.read(split=split), app=f"#written/{split.id}") for split in generation.written
+        ]
         if generation.feed is not None:
             feed = generation.feed
             if generation.is_resumed:
@@ -93,7 +94,17 @@ class FullSync:
         if not generation.is_resumed:
             return self._marked(writers)
         task.note(_DELETED_MEANWHILE)
-        # What changed since the earliest moment; without one the next sync is a full one.
+        return self._marked_at_last(writers, written) if written else self._caught_up(generation, writers)
+
+    def _marked_at_last(self, writers: Sequence[PartWriter], written: Sequence[PartWriter]) -> Json:
+        """Mark a table that is as the source was when `written` was read, whatever the source said before."""
+        reach = reduce(lambda left, right: left.joined(right), [writer.reach for writer in written])
+        reach = reduce(lambda left, right: left.saw(right.reach.greatest), writers, reach)
+        return self._task.marked(reach.mark(None, self._task.lag), None)
+
+    def _caught_up(self, generation: Generation, writers: Sequence[PartWriter]) -> Json:
+        """Merge what changed since the earliest moment; without one the next sync is a full one."""
+        task = self._task
         mark = _earliest([writer.reach.mark(None, task.lag) for writer in writers])
         if mark is None:
             return {}
