@@ -26,8 +26,11 @@ from servicetsunami.cli.throwaway_postgres import throwaway_postgres
 ROWS = 2000
 IMPATIENT: Mapping[str, Any] = {"servicetsunami.sync.loading:_LONGEST_WAIT_SECONDS": 0.05}
 """Nobody waits a second before trying again here."""
-_LATER = {"servicetsunami.operations.sync:LEASE": {"seconds": -5}}
-"""A run that is not heard of counts as lost five seconds after its lease: at once."""
+_LATER = {
+    "servicetsunami.operations.sync:LEASE": {"seconds": -5},
+    "servicetsunami.operations.runs:LEASE": {"seconds": 0},
+}
+"""A run that is not heard of counts as lost some time after its lease: here at once."""
 _SERVER = {"wal_level": "logical", "max_replication_slots": "60", "max_wal_senders": "20", "max_connections": "60"}
 _MASTER = "master_"
 
