@@ -253,6 +253,34 @@ def test_a_sync_that_is_overtaken_each_time_fails_and_says_so(lab: Lab) -> None:
     assert (failure.value.code, len(overtaken)) == ("superseded", 3)
 
 
+class Startled(LakehouseSink):
+    """Lets somebody else commit right after it was first asked for the table's last commit."""
+
+    meanwhile: Callable[[], object] = staticmethod(lambda: None)
+
+    def committed(self, load: Load) -> Commit:
+        found = super().committed(load)
+        meanwhile, self.meanwhile = self.meanwhile, lambda: None
+        meanwhile()
+        return found
+
+
+@pytest.mark.parametrize(("mode", "keys"), [("incremental", {}), ("incremental", KEYLESS), ("changes", {})])
+def test_a_sync_that_was_overtaken_before_it_read_doubles_nothing(
+    lab: Lab, mode: SyncMode, keys: dict[str, Any]
+) -> None:
+    lab.sync("changes" if mode == "changes" else "full", **keys)
+    lab.world.put((10, "ten", 10), (11, "eleven", 11))
+    sink = Startled(lab.sink.config, lab.sink.ctx)
+    overtaken: list[SyncOutcome] = []
+    sink.meanwhile = lambda: overtaken.append(lab.sync(mode, **keys))
+
+    outcome = lab.sync(mode, sink=sink, **keys)
+
+    assert lab.landed() == lab.source()
+    assert outcome.state.get("cursor", {}).get("value") == overtaken[0].state.get("cursor", {}).get("value")
+
+
 # lost answers
 
 
@@ -464,6 +492,17 @@ def test_a_lag_reads_again_what_may_have_come_late(lab: Lab, keys: dict[str, Any
     assert lab.landed() == lab.source()
 
 
+def test_a_lag_steps_back_from_a_watermark_too(lab: Lab) -> None:
+    lab.world.watermark = [8]
+    lab.sync("full", settings={"lag": 3})
+    lab.world.put((50, "by a clock that is behind", 6))
+
+    lab.sync(settings={"lag": 3})
+
+    assert lab.world.asked[-1] == "since 5"
+    assert lab.landed() == lab.source()
+
+
 def test_a_cursor_of_another_type_begins_anew_and_is_told(lab: Lab) -> None:
     lab.sync("full")
     schema = pa.schema([("id", pa.int64()), ("name", pa.string()), ("at", pa.string())])
@@ -529,6 +568,20 @@ def test_a_source_that_cannot_be_told_is_a_note_and_no_failure(lab: Lab) -> None
 
     assert lab.landed() == lab.source()
     assert "was not told" in " ".join(outcome.notes)
+
+
+def test_deleted_rows_that_a_table_filled_anew_has_no_more_are_told(lab: Lab) -> None:
+    soft = {"deletes": "soft"}
+    lab.sync("changes", settings=soft)
+    lab.world.delete(2)
+    kept = lab.sync("changes", settings=soft)
+    still = lab.landed()
+
+    anew = lab.sync("changes", key=("id", "name"), settings=soft)
+
+    assert len(still) == len(lab.source()) + 1
+    assert lab.landed() == lab.source()
+    assert ["_deleted_at" in " ".join(outcome.notes) for outcome in (kept, anew)] == [False, True]
 
 
 def test_changes_of_a_stream_without_key_are_refused(lab: Lab) -> None:

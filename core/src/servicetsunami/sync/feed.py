@@ -53,6 +53,8 @@ class FeedSync:
 
     def _begin(self, before: Commit) -> SyncOutcome:
         outcome = FullSync(self._task, with_feed=True).run(before)
+        if "feed" in before.state and self._task.load().deletes == "soft":
+            self._task.note(_MARKED_LOST_NOTE)
         self._acknowledge(outcome.state["feed"])
         return self._task.outcome(outcome.seq, outcome.state)
 
@@ -63,6 +65,7 @@ class FeedSync:
         # The run before may have died between its commit and this.
         self._acknowledge(feed)
         writer = applier(task, feed)
+        writer.follow(before)
         loader = Loader(task, lambda part: self._state(part, feed), commits=lambda part: _moved(part, feed))
         loader.load([writer])
         if writer.seq == before.seq:
@@ -109,3 +112,4 @@ def release_feed(task: Task) -> None:
 _LOST_NOTE = (
     "The source's log does not reach back to the last sync any more, so the table was filled anew from a full read."
 )
+_MARKED_LOST_NOTE = "Rows that the source had deleted, and that were kept with `_deleted_at`, are not in the new table."

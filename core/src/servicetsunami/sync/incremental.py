@@ -41,6 +41,7 @@ class IncrementalSync:
         load = task.load(mode="merge" if task.key else "append")
         part = Part(load, task.read(since=since), commits_at_checkpoints=False, ties=before.state.get("ties"))
         writer = PartWriter(task, part)
+        writer.follow(before)
         Loader(task, lambda part: self._state(part, since)).load([writer])
         if not task.key:
             task.note(_NO_KEY)

@@ -72,6 +72,11 @@ class PartWriter:
             return self._part.read
         return replace(self._part.read, state=self.source_state)
 
+    def follow(self, before: Commit) -> None:
+        """Refuse to go on from `before` if somebody has committed since: what is read after it is there already."""
+        if self._before.seq != before.seq:
+            raise superseded(self._part.load)
+
     def stage(self, batch: pa.RecordBatch) -> None:
         """Take a batch in."""
         rows = self._task.shape.apply(batch)

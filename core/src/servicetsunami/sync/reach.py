@@ -39,11 +39,13 @@ class Reach:
         return reach.told(_lesser(self.settled, other.settled))
 
     def mark(self, before: Any, lag: float = 0) -> Any:
-        """Return where the next read begins, inclusively: never below `before`; None if nothing is settled."""
+        """Return where the next read begins, inclusively: never below `before`; None if nothing is settled.
+
+        A source knows its transactions and not the clocks of those who write, so `lag` counts whatever it says.
+        """
         try:
-            if not self.has_word:
-                return cursor.later(before, _lagged(self.greatest, lag))
-            return cursor.later(before, _lesser(self.greatest, self.settled))
+            reached = _lesser(self.greatest, self.settled) if self.has_word else self.greatest
+            return cursor.later(before, _lagged(reached, lag))
         except TypeError as error:
             raise PermanentError(
                 "the connector gave a watermark of another type than its cursor", code="plugin_misbehaved"

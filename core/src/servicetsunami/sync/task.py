@@ -81,7 +81,7 @@ class Task:
 
     @property
     def lag(self) -> float:
-        """How far below the greatest cursor value the next read begins, where the source says nothing."""
+        """How far below the settled cursor value the next read begins."""
         return float(self.job.settings.get("lag") or 0)
 
     @contextmanager
