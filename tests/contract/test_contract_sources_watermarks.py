@@ -145,6 +145,11 @@ class PartsOfAMoment(Orders):
         return held and super().wanted(row, read)
 
 
+class ForgetsAPart(Orders):
+    def replan(self, read: Read, splits: Sequence[Split]) -> Sequence[Split]:
+        return super().replan(read, splits)[:-1]
+
+
 class ResumableWithoutAKey(Orders):
     def streams(self) -> Iterable[Stream]:
         return [replace(stream, key=()) for stream in super().streams()]
@@ -158,6 +163,7 @@ MUTANTS: dict[type[Orders], str] = {
     SilentPart: "test_every_part_gives_a_watermark_or_none_does",
     PartsOfPlaces: "test_a_resumable_stream_is_read_on_after_its_planner",
     PartsOfAMoment: "test_a_resumable_stream_is_read_on_after_its_planner",
+    ForgetsAPart: "test_a_resumable_stream_is_read_on_after_its_planner",
     ResumableWithoutAKey: "test_a_resumable_stream_is_read_on_after_its_planner",
     ExclusiveAtTheWatermark: "test_a_read_since_the_watermark_repeats_its_rows",
 }

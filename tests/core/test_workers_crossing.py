@@ -222,6 +222,16 @@ def test_parts_are_read_while_the_instance_that_planned_them_is_open(open_odd: O
         source.close()
 
 
+def test_parts_are_planned_again_by_another_instance(open_odd: Open) -> None:
+    source = open_odd("Planned")
+    splits = [Split("0", {"from": 0}, 7), Split("1", {"from": 1})]
+
+    again = source.replan(Read(stream_of(source)), splits)
+
+    assert again == (Split("0", {"from": 0, "to": "t"}, 7), Split("1", {"from": 1, "to": "t"}), Split("since"))
+    source.close()
+
+
 def test_a_process_is_used_again_for_the_same_connection_only(open_odd: Open) -> None:
     def process(**spec: Any) -> str:
         source = open_odd(**spec)

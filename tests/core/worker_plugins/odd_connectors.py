@@ -197,6 +197,11 @@ class Planned(Odd, Splittable):
         (self.ctx.data_dir / "snapshot").touch()
         return [Split(str(number), {"from": number, "stream": read.stream.id}, 1) for number in range(target)]
 
+    def replan(self, read: Read, splits: Sequence[Split]) -> Sequence[Split]:
+        """Plan each part again, from where it was to the stream's end, and one more."""
+        again = [Split(split.id, {**split.params, "to": read.stream.id}, split.rows) for split in splits]
+        return [*again, Split("since")]
+
     def read(self, read: Read) -> Iterator[Item]:
         """Yield one row that tells whether the plan is still held."""
         held = (self.ctx.data_dir / "snapshot").exists()
