@@ -23,7 +23,10 @@ from pathlib import Path
 from typing import Any
 
 _SUBREAPER = 36
-_SAFE_BEFORE_A_FORK = ("servicetsunami", "pyarrow", "asyncpg", "adbc", "sqlalchemy", "alembic", "aiosqlite", "pydantic")
+_SAFE_BEFORE_A_FORK = (
+    *("servicetsunami", "pyarrow", "duckdb", "deltalake", "arro3", "sqlalchemy", "alembic", "aiosqlite", "asyncpg"),
+    *("pydantic", "typer", "cryptography", "pluggy", "platformdirs", "email", "tomllib", "zoneinfo"),
+)
 """Packages whose import starts no thread and no event loop."""
 
 
