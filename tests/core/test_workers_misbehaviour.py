@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import os
+import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +128,35 @@ def test_a_hang_elsewhere_is_ended_too(open_odd: Open, hasty: WorkerPool, at: st
         use()
 
     assert raised.value.code == "source_stalled"
+
+
+def parents_of_workers() -> set[int]:
+    """Return the processes of ours that workers are forked from."""
+    found = set()
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((entry / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+            if parent == os.getpid() and b"workers.zygote" in (entry / "cmdline").read_bytes():
+                found.add(int(entry.name))
+        except FileNotFoundError:
+            continue
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
+def test_a_worker_that_died_with_its_parent_can_be_tried_again_once_there_is_another_parent(open_odd: Open) -> None:
+    others = parents_of_workers()
+    with closing(WorkerPool(Limits(), Redactor([SECRET]))) as pool:
+        source = open_odd(pool=pool)
+        (parent,) = parents_of_workers() - others
+        os.kill(parent, signal.SIGKILL)
+        os.waitid(os.P_PID, parent, os.WEXITED | os.WNOWAIT)
+        open_odd(pool=pool, rows=5).close()
+
+        with closing(source), pytest.raises(TransientError) as raised:
+            source.check()
+
+    assert raised.value.code == "worker_died"
 
 
 @pytest.mark.parametrize("at", ["init", "check", "streams"])

@@ -71,8 +71,8 @@ def _end(worker: int) -> int:
 
     Its id is not given to another process before it is waited for, which happens here alone, and once.
     """
-    if worker not in _workers:
-        return 0
+    if worker not in _workers:  # it was forked by a process before this one, and ended with it
+        return signal.SIGKILL
     _workers.remove(worker)
     for kill in (os.killpg, os.kill):
         with suppress(ProcessLookupError, PermissionError):
