@@ -97,7 +97,8 @@ class Settings(BaseModel):
     sandbox: Literal["none", "bubblewrap"] = Field(
         "none",
         description="Where workers run: `none` contains faults; `bubblewrap`, where bwrap is installed, also "
-        "hides every file but Python's and the connector's own folder. The network stays open.",
+        "hides every file but Python's and the connector's own folder, and leaves of the network only what the host "
+        "dials.",
     )
     evolve: Literal["add", "widen", "freeze"] = Field(
         "add",

@@ -25,6 +25,7 @@ from servicetsunami.sdk import (
 from servicetsunami.sdk.rows import to_batches
 from servicetsunami.sync.crash import plugin_crashed
 from servicetsunami.sync.workers import wire
+from servicetsunami.sync.workers.asking import Asking
 from servicetsunami.sync.workers.frames import Channel, ClosedError, Kind
 from servicetsunami.sync.workers.opening import Opened, open_plugin
 from servicetsunami.sync.workers.tally import Tally
@@ -37,9 +38,10 @@ Piece = tuple[Kind, Json, Sequence[Any], int]
 class Answering:
     """Answers one call at a time; an answer ends with a value, an error or a trailer."""
 
-    def __init__(self, channel: Channel, stop: threading.Event) -> None:
+    def __init__(self, channel: Channel, stop: threading.Event, asking: Asking | None = None) -> None:
         self._channel = channel
         self._stop = stop
+        self._asking = asking
         self._opened: Opened | None = None
         self._calls: dict[str, Callable[[Json], None]] = {
             "open": self._open,
@@ -81,7 +83,7 @@ class Answering:
         return self._opened.source
 
     def _open(self, args: Json) -> None:
-        self._opened = open_plugin(args, self._channel, self._stop)
+        self._opened = open_plugin(args, self._channel, self._stop, self._asking)
         self._value(None)
 
     def _close(self, _args: Json) -> None:

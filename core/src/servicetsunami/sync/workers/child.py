@@ -10,17 +10,18 @@ from queue import SimpleQueue
 
 from servicetsunami.sync.workers import limits
 from servicetsunami.sync.workers.answering import Answering
+from servicetsunami.sync.workers.asking import Asking
 from servicetsunami.sync.workers.frames import BadFrameError, Channel, ClosedError, Frame, Kind
 
 
-def run(connection: socket.socket) -> None:
-    """Answer calls until the host closes its end; ends the process."""
+def run(connection: socket.socket, requests: socket.socket | None = None) -> None:
+    """Answer calls until the host closes its end; ends the process. Without a network, `requests` gets connections."""
     limits.seal()
     limits.detach()
     stop, calls = threading.Event(), SimpleQueue[Frame]()
     channel = Channel(connection)
     threading.Thread(target=_listen, args=(channel, stop, calls), name="calls", daemon=True).start()
-    answering = Answering(channel, stop)
+    answering = Answering(channel, stop, None if requests is None else Asking(requests))
     try:
         channel.send(Kind.VALUE, {"value": "ready"})
         while True:
@@ -46,7 +47,12 @@ def main() -> None:
     """Be a worker that was started directly: its socket is what it finds as standard input."""
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--parent", type=int)
-    parent = arguments.parse_args().parent
-    if parent is not None:
-        limits.end_with(parent)
-    run(socket.socket(fileno=os.dup(0)))
+    arguments.add_argument("--asks", type=int)
+    given = arguments.parse_args()
+    if given.parent is not None:
+        limits.end_with(given.parent)
+    requests = None
+    if given.asks is not None:
+        requests = socket.socket(fileno=given.asks)
+        requests.set_inheritable(False)
+    run(socket.socket(fileno=os.dup(0)), requests)

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -33,11 +34,21 @@ class Process(Protocol):
         """Kill it and wait; return its wait status, which is its own if it had ended before."""
 
 
+@dataclass(frozen=True)
+class Launched:
+    """A worker that starts, with the host's ends of its sockets."""
+
+    connection: socket.socket
+    process: Process
+    requests: socket.socket | None = None
+    """Where it asks for connections; None where it makes them itself."""
+
+
 class Launcher(Protocol):
     """A way of starting workers."""
 
-    def launch(self, folder: Path) -> tuple[socket.socket, Process]:
-        """Start a worker whose plugin has `folder`, and return the host's end of its socket."""
+    def launch(self, folder: Path) -> Launched:
+        """Start a worker whose plugin has `folder`."""
 
     def close(self) -> None:
         """End every process that is left."""
@@ -60,7 +71,7 @@ class Forking:
         self._control: socket.socket | None = None
         self._ready = False
 
-    def launch(self, _folder: Path) -> tuple[socket.socket, Process]:
+    def launch(self, _folder: Path) -> Launched:
         """Fork a worker."""
         from servicetsunami.sync.workers.zygote import FORK
 
@@ -71,7 +82,7 @@ class Forking:
             except BaseException:
                 ours.close()
                 raise
-        return ours, _Forked(self, pid)
+        return Launched(ours, _Forked(self, pid))
 
     def end(self, pid: int) -> int:
         """End a worker; those of a process that is gone ended with it."""
@@ -114,7 +125,7 @@ class Forking:
         self._control.settimeout(_ANSWER_SECONDS)
         command = interpreter("zygote")
         with theirs:
-            self._process = start(command, theirs, self._output)
+            self._process = start(command, theirs, output=self._output)
         self._ready = False
 
     def _await_ready(self, control: socket.socket) -> None:
@@ -151,20 +162,25 @@ class Spawning:
         # A worker is ended by the system with the thread that started it, so one thread starts them all and stays.
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="workers")
 
-    def launch(self, folder: Path) -> tuple[socket.socket, Process]:
+    def launch(self, folder: Path) -> Launched:
         """Start a worker."""
         ours, theirs = socket.socketpair()
-        if self._wrapper is None:
-            command = [*interpreter("child"), "--parent", str(os.getpid())]
-        else:
-            command = [*self._wrapper(folder), *interpreter("child")]
         with theirs:
-            process = self._starter.submit(start, command, theirs, self._output).result()
-        return ours, _Spawned(process, wrapped=self._wrapper is not None)
+            if self._wrapper is None:
+                process = self._start([*interpreter("child"), "--parent", str(os.getpid())], theirs)
+                return Launched(ours, _Spawned(process, wrapped=False))
+            requests, asks = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with asks:
+                command = [*self._wrapper(folder), *interpreter("child"), "--asks", str(asks.fileno())]
+                process = self._start(command, theirs, asks)
+        return Launched(ours, _Spawned(process, wrapped=True), requests)
 
     def close(self) -> None:
         """Let the starting thread end; the pool has ended the workers."""
         self._starter.shutdown(wait=False)
+
+    def _start(self, command: Sequence[str], *sockets: socket.socket) -> subprocess.Popen[bytes]:
+        return self._starter.submit(start, command, *sockets, output=self._output).result()
 
 
 class _Spawned:
@@ -190,7 +206,9 @@ def interpreter(module: str) -> list[str]:
     return [sys.executable, "-I", "-c", _BEGIN.format(module=module), path]
 
 
-def start(command: Sequence[str], channel: socket.socket, output: Output) -> subprocess.Popen[bytes]:
+def start(
+    command: Sequence[str], channel: socket.socket, *passed: socket.socket, output: Output
+) -> subprocess.Popen[bytes]:
     """Start a process whose standard input is `channel`, with a clean environment and a session of its own."""
     process = subprocess.Popen(  # noqa: S603 - the program is this interpreter, without a shell
         command,
@@ -199,6 +217,7 @@ def start(command: Sequence[str], channel: socket.socket, output: Output) -> sub
         stderr=subprocess.PIPE,
         env=clean_environment(),
         start_new_session=True,
+        pass_fds=[one.fileno() for one in passed],
     )
     output.drain(process)
     return process

@@ -19,6 +19,7 @@ from servicetsunami.runtime.context import HostContext
 from servicetsunami.runtime.redaction import Redactor
 from servicetsunami.sdk import Json, Source
 from servicetsunami.sync.workers import limits
+from servicetsunami.sync.workers.asking import Asking, RelayedContext
 from servicetsunami.sync.workers.frames import Channel, ClosedError, Kind
 
 
@@ -65,7 +66,7 @@ class Opened:
     redactor: Redactor
 
 
-def open_plugin(spec: Json, channel: Channel, stop: threading.Event) -> Opened:
+def open_plugin(spec: Json, channel: Channel, stop: threading.Event, asking: Asking | None = None) -> Opened:
     """Import the plugin's class and make an instance of it."""
     limits.bound(spec["memory_mb"])
     _extend_path(spec["path"])
@@ -73,10 +74,14 @@ def open_plugin(spec: Json, channel: Channel, stop: threading.Event) -> Opened:
     _log_to(channel, redactor, spec["log_level"])
     module = importlib.import_module(spec["module"])
     cls = attrgetter(spec["qualname"])(module)
-    policy = AddressPolicy(spec["allow_private"], tuple(map(ip_network, spec["networks"])))
-    folder, connection = Path(spec["data_dir"]), spec["connection"]
-    context = HostContext(spec["tenant"], cls.name, folder, policy, stop, redactor, connection)
+    context = _context(spec, cls.name, stop, redactor, asking)
     return Opened(cls(cls.config_type.model_validate(spec["config"]), context), redactor)
+
+
+def _context(spec: Json, plugin: str, stop: threading.Event, redactor: Redactor, asking: Asking | None) -> HostContext:
+    policy = AddressPolicy(spec["allow_private"], tuple(map(ip_network, spec["networks"])))
+    given = (spec["tenant"], plugin, Path(spec["data_dir"]), policy, stop, redactor, spec["connection"])
+    return HostContext(*given) if asking is None else RelayedContext(asking, *given)
 
 
 def _extend_path(entries: Iterable[str]) -> None:

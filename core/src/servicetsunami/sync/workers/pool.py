@@ -61,8 +61,7 @@ class WorkerPool:
                 self._idle.remove(found)
                 self._busy.add(found.worker)
                 return found.worker
-        connection, process = self._launcher.launch(spec.data_dir)
-        worker = Worker(connection, process, self.limits, self.redactor)
+        worker = Worker(self._launcher.launch(spec.data_dir), self.limits, self.redactor)
         try:
             worker.await_start()
         except BaseException:

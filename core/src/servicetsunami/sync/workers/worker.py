@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Generator
@@ -16,8 +15,9 @@ import pyarrow as pa
 from servicetsunami.runtime.redaction import Redactor
 from servicetsunami.sdk import Cancelled, Json, PermanentError, TransientError, TsunamiError
 from servicetsunami.sync.workers import wire
+from servicetsunami.sync.workers.desk import Desk
 from servicetsunami.sync.workers.frames import BadFrameError, Channel, ClosedError, Frame, Kind
-from servicetsunami.sync.workers.launching import Process
+from servicetsunami.sync.workers.launching import Launched
 from servicetsunami.sync.workers.limits import Limits
 from servicetsunami.sync.workers.opening import Spec
 from servicetsunami.sync.workers.tally import Tally
@@ -30,10 +30,11 @@ _PLUGIN_LOGGER = "servicetsunami.plugin"
 class Worker:
     """A worker process. Used by one thread at a time; after an error that it did not send itself it is ended."""
 
-    def __init__(self, connection: socket.socket, process: Process, limits: Limits, redactor: Redactor) -> None:
-        connection.settimeout(_POLL_SECONDS)
-        self._channel = Channel(connection, pa.allocate_buffer, largest_body=limits.memory_mb << 20)
-        self._process = process
+    def __init__(self, launched: Launched, limits: Limits, redactor: Redactor) -> None:
+        launched.connection.settimeout(_POLL_SECONDS)
+        self._channel = Channel(launched.connection, pa.allocate_buffer, largest_body=limits.memory_mb << 20)
+        self._process = launched.process
+        self._desk = None if launched.requests is None else Desk(launched.requests)
         self._limits = limits
         self._redactor = redactor
         self._cancel = threading.Event()
@@ -52,6 +53,8 @@ class Worker:
     def open(self, spec: Spec, cancel: threading.Event) -> None:
         """Open a source; `cancel` ends its calls."""
         self._cancel = cancel
+        if self._desk is not None:
+            self._desk.begin(spec.policy)
         self.ask("open", spec.encode(self._limits.memory_mb, self._log.getEffectiveLevel()))
 
     def ask(self, call: str, args: Json) -> Any:
@@ -112,6 +115,8 @@ class Worker:
             if self.usable:
                 self.usable = False
                 self._status = self._process.end()
+                if self._desk is not None:
+                    self._desk.close()
             return self._status
 
     def _begin(self, call: str, args: Json) -> None:
