@@ -52,6 +52,17 @@ def test_a_process_is_gone_once_it_was_killed_and_not_before(tmp_path: Path, chi
     assert (while_it_lives, after) == (False, True)
 
 
+def test_one_that_ended_before_its_work_is_said_to_be_gone(tmp_path: Path) -> None:
+    with closing(Presence(tmp_path)) as other:
+        other.leave_unfinished()
+        while_it_lives = other.is_gone(other.owner)
+
+    with closing(Presence(tmp_path)) as presence:
+        after = presence.is_gone(other.owner)
+
+    assert (while_it_lives, after) == (False, True)
+
+
 def test_one_that_cleared_up_and_one_from_elsewhere_are_not_said_to_be_gone(tmp_path: Path) -> None:
     with closing(Presence(tmp_path)) as other:
         pass

@@ -76,15 +76,24 @@ class RunKeeper:
 
     async def start(self, run: Run, job: SyncJob, connection: Connection, secrets: Mapping[str, str]) -> None:
         """Execute a run in the background; raises `TransientError` while another run writes the table."""
-        if not await self._take(run):
-            problem = _busy(run)
-            await self._finish(run, RunStatus.FAILED, problem=problem)
-            raise problem
+        if not await self._taken_or_told(run):
+            raise _busy(run)
         execution = _Execution(run, job, connection, secrets, Progress(), threading.Event(), asyncio.Event())
         self._executions[run.id] = execution
         task = asyncio.create_task(self._execute(execution), name=run.id)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _taken_or_told(self, run: Run) -> bool:
+        """Take the table; where another run has it, say so in the run's row and return False."""
+        try:
+            if await self._take(run):
+                return True
+            await self._finish(run, RunStatus.FAILED, problem=_busy(run))
+        except TsunamiError:
+            self._app.presence.leave_unfinished()
+            raise
+        return False
 
     async def interrupt_gone(self, tenant: str) -> None:
         """Mark the runs of killed processes of this machine as interrupted, and free the tables they were writing."""
@@ -146,6 +155,7 @@ class RunKeeper:
             await self._carry_out(execution)
         except TsunamiError as error:
             # Once the records can be written again, the run's row is marked as interrupted.
+            self._app.presence.leave_unfinished()
             log.warning("the end of run %s could not be noted down: %s", run_id, error.code)
         finally:
             del self._executions[run_id]

@@ -28,12 +28,18 @@ class Presence:
         token = secrets.token_hex(8)
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{token}"
         self._path = self._folder / token
+        self._is_finished = True
         self._file = self._path.open("xb")
         _lock(self._file.fileno(), alone=True)
 
+    def leave_unfinished(self) -> None:
+        """Let others see, after the end of this process, that it ended before some of its work."""
+        self._is_finished = False
+
     def close(self) -> None:
         """Take the sign away: this process signs nothing any more."""
-        self._path.unlink(missing_ok=True)
+        if self._is_finished:
+            self._path.unlink(missing_ok=True)
         self._file.close()
 
     def is_gone(self, owner: str) -> bool:
