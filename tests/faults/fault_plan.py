@@ -7,7 +7,9 @@ import signal
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
+from typing import TypeAlias
 
 from fault_kinds import Action, Cancel, FailPoint, Signal, WorkerKilled, places_of
 from fault_kinds_calls import FAILING, CallFault, calls_of, strace_problem
@@ -25,6 +27,9 @@ _PARTS = (0.02, 0.25, 0.5, 0.9, 1.0)
 _FREE_KIB = (0, 16, 64, 160, 320, 640)
 _OFFSETS = ("-3600", "+10y", "@2026-11-01 00:00:00")
 _MOMENTS_OF_DEATH = ("", "after_stage=kill", "after_commit=kill", "after_replace=kill")
+
+
+Planned: TypeAlias = tuple[Stage, Fault]
 
 
 @dataclass(frozen=True)
@@ -51,10 +56,17 @@ class Matrix:
             tools = self._tools(stack)
             stages = [self._lab.stage(mode, first=first) for mode in self._modes for first in (False, True)]
             plan = [(stage, fault) for stage in stages for fault in self._faults(stage, tools, rounds)]
-            self._random.shuffle(plan)
-            for stage, fault in plan:
+            for stage, fault in self._mixed(plan):
                 if self._report.is_wanted(fault):
                     self._report.add(attempt(stage, fault))
+
+    def _mixed(self, plan: Sequence[Planned]) -> Iterator[Planned]:
+        """Yield faults of all kinds in turn, so that a run that is cut short has tried some of each."""
+        kinds: dict[str, list[Planned]] = {}
+        for planned in self._random.sample(plan, len(plan)):
+            kinds.setdefault(planned[1].kind, []).append(planned)
+        for turn in zip_longest(*kinds.values()):
+            yield from (planned for planned in turn if planned is not None)
 
     def _tools(self, stack: ExitStack) -> Tools:
         disk = stack.enter_context(small_disk(self._lab.work))
