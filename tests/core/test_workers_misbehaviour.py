@@ -16,9 +16,17 @@ import pytest
 
 from servicetsunami.runtime import AddressPolicy, Redactor
 from servicetsunami.sdk import Cancelled, PermanentError, Read, Source, TransientError, TsunamiError
-from servicetsunami.sync.workers import Limits, Spec, WorkerPool, open_in_worker
+from servicetsunami.sync.workers import Limits, Spec, WorkerPool, launching, open_in_worker
+from servicetsunami.sync.workers.output import Output
 
 SECRET = "correct horse battery"
+TELLS_AND_ENDS = """import os, socket, struct
+control = socket.socket(fileno=os.dup(0))
+control.send(struct.pack("<q", 0))
+control.recv(64)
+os.write(2, b"a row of another tenant\\n")
+"""
+"""A process that says it is ready and ends when it is asked for a worker."""
 Open = Callable[..., Source[Any]]
 
 
@@ -157,6 +165,14 @@ def test_a_worker_that_died_with_its_parent_can_be_tried_again_once_there_is_ano
             source.check()
 
     assert raised.value.code == "worker_died"
+
+
+def test_what_a_worker_printed_is_told_to_nobody_whose_worker_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launching, "interpreter", lambda _: [sys.executable, "-I", "-c", TELLS_AND_ENDS])
+    with closing(launching.Forking(Output(Redactor()))) as forking, pytest.raises(TransientError) as raised:
+        forking.launch(Path())
+
+    assert (raised.value.code, raised.value.why) == ("worker_not_started", None)
 
 
 @pytest.mark.parametrize("at", ["init", "check", "streams"])

@@ -105,16 +105,16 @@ class Forking:
             if restart:
                 self._start()
             if self._control is None:
-                raise _lost(self._output)
+                raise self._lost()
             try:
                 self._await_ready(self._control)
                 socket.send_fds(self._control, [REQUEST.pack(operation, number)], descriptors)
                 answer: int = ANSWER.unpack(_answer(self._control))[0]
             except OSError as error:
                 self._stop()
-                raise _lost(self._output) from error
+                raise self._lost() from error
         if answer == NOT_FORKED:
-            raise _lost(self._output)
+            raise self._lost()
         return answer
 
     def _start(self) -> None:
@@ -140,6 +140,15 @@ class Forking:
         if self._process is not None:
             _finish(self._process)
             self._process = None
+
+    def _lost(self) -> TransientError:
+        return TransientError(
+            "the process that workers are started from ended, so nothing can be read",
+            code="worker_not_started",
+            # Once it was ready, what was printed may be rows of a worker of somebody else.
+            why=None if self._ready else self._output.last(),
+            fix="try again; if it happens again, check that this machine has memory and processes left",
+        )
 
 
 class _Forked:
@@ -234,12 +243,3 @@ def _answer(control: socket.socket) -> bytes:
     if not answer:
         raise ConnectionResetError
     return answer
-
-
-def _lost(output: Output) -> TransientError:
-    return TransientError(
-        "the process that workers are started from ended, so nothing can be read",
-        code="worker_not_started",
-        why=output.last(),
-        fix="try again; if it happens again, check that this machine has memory and processes left",
-    )

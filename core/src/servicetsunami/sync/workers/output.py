@@ -15,7 +15,7 @@ _LONGEST_LINE = 2000
 
 
 class Output:
-    """The last lines that processes printed."""
+    """The last lines that the process printed which was started last."""
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
@@ -23,17 +23,18 @@ class Output:
 
     def drain(self, process: subprocess.Popen[bytes]) -> None:
         """Read what the process prints in a thread, until nobody can print there any more."""
-        threading.Thread(target=self._drain, args=(process,), name="output of workers", daemon=True).start()
+        lines = self._lines = deque(maxlen=_LINES)
+        threading.Thread(target=self._drain, args=(process, lines), name="output of workers", daemon=True).start()
 
     def last(self) -> str | None:
         """Return the last line, redacted; None if nothing was printed."""
         return self._lines[-1] if self._lines else None
 
-    def _drain(self, process: subprocess.Popen[bytes]) -> None:
+    def _drain(self, process: subprocess.Popen[bytes], lines: deque[str]) -> None:
         if process.stderr is None:
             return
         with process.stderr as stream:
             while line := stream.readline(_LONGEST_LINE):
                 text = self._redactor.text(line.decode("utf-8", "replace").rstrip())
-                self._lines.append(text)
+                lines.append(text)
                 log.debug("a worker printed: %s", text)
