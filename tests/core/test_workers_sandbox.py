@@ -240,6 +240,20 @@ def test_a_sandboxed_worker_has_a_bounded_number_of_connections(pool: WorkerPool
 
 
 @needs_bubblewrap
+@pytest.mark.parametrize(
+    ("mode", "found"), [("ask_wrongly", str(["worker_misused"] * 5 + ["True"])), ("listen_wrongly", "True")]
+)
+def test_a_worker_that_asks_as_it_may_not_is_told_so_and_may_ask_again(
+    pool: WorkerPool, tmp_path: Path, echo: Server, mode: str, found: str
+) -> None:
+    source = dialling(pool, tmp_path, mode=mode, port=echo.port)
+
+    told = row_of(source)
+
+    assert told == found
+
+
+@needs_bubblewrap
 def test_a_worker_that_is_used_again_dials_for_its_new_source(pool: WorkerPool, tmp_path: Path, echo: Server) -> None:
     found = [row_of(dialling(pool, tmp_path, port=echo.port)) for _ in range(3)]
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import json
 import os
 import socket
 import stat
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -76,6 +79,35 @@ class Dialling(Source[DiallingConfig]):
         except OSError as error:
             return type(error).__name__
         return "connected"
+
+    def _ask_wrongly(self) -> list[str]:
+        """Ask the host for connections in ways that it does not understand, then as it does."""
+        asking = next(found for found in gc.get_objects() if type(found).__name__ == "Asking")
+        requests: socket.socket = asking._requests  # what a connector that means harm would look for
+        request = json.dumps({"host": self.config.host, "port": self.config.port, "timeout_seconds": 5}).encode()
+        told = []
+        with Path(os.devnull).open(encoding="utf-8") as file:
+            for text, passed in (
+                (b"[" * 50_000, []),
+                (b"{}", []),
+                (b"[]", []),
+                (request, []),
+                (request, [file.fileno()]),
+            ):
+                socket.send_fds(requests, [text], passed)
+                told.append(json.loads(requests.recv(65_536))["error"]["code"])
+        return [*told, *map(str, self._echo())]
+
+    def _listen_wrongly(self) -> bool:
+        """Hand over a socket that does not listen, and dial on."""
+        asking = next(found for found in gc.get_objects() if type(found).__name__ == "Asking")
+        request = {"host": self.config.host, "port": self.config.port, "timeout_seconds": 5}
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams, socket.socket() as stream:
+            datagrams.bind(("127.0.0.1", 0))
+            for wrong in (datagrams, stream):
+                asking._ask(request, wrong)
+            datagrams.sendto(b"x", datagrams.getsockname())
+        return self._echo() == [True]
 
     def _look(self) -> list[str]:
         """Name the families of the sockets that this process has, a dialled connection open."""

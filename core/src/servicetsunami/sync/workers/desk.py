@@ -11,8 +11,10 @@ import logging
 import os
 import selectors
 import socket
+import stat
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from contextlib import suppress
 
 from servicetsunami.runtime.addresses import AddressPolicy
@@ -87,25 +89,24 @@ class Desk:
         request, descriptors, _, _ = socket.recv_fds(self._requests, LONGEST_MESSAGE, 1, flags)
         if not request:
             return False
-        listeners = [*map(_socket, descriptors)]
         try:
-            answer = self._dial(json.loads(request), *listeners)
+            answer = self._dial(json.loads(request), descriptors)
         except TsunamiError as error:
             answer = {"error": wire.encode_error(error)}
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             answer = {"error": wire.encode_error(_not_understood())}
-        if "error" in answer:
-            for listener in listeners:
-                listener.close()
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
         self._requests.send(json.dumps(answer).encode())
         return True
 
-    def _dial(self, request: Json, listener: socket.socket) -> Json:
+    def _dial(self, request: Json, descriptors: Sequence[int]) -> Json:
         if self._policy is None:
             raise _not_understood()
         seconds = min(max(float(request["timeout_seconds"]), 0.001), _LONGEST_SECONDS)
         address = dial(str(request["host"]), int(request["port"]), self._policy, timeout_seconds=seconds)
-        listener.setblocking(False)
+        listener = _socket(descriptors)
         with self._lock:
             self._listeners[listener] = (address.ip, address.port)
         self._selector.register(listener, selectors.EVENT_READ)
@@ -154,12 +155,12 @@ class Desk:
             relay.cut()
 
 
-def _socket(descriptor: int) -> socket.socket:
-    try:
-        return socket.socket(fileno=descriptor)
-    except OSError:
-        os.close(descriptor)
-        raise
+def _socket(descriptors: Sequence[int]) -> socket.socket:
+    if not descriptors or not stat.S_ISSOCK(os.fstat(descriptors[0]).st_mode):
+        raise _not_understood()
+    listener = socket.socket(fileno=os.dup(descriptors[0]))
+    listener.setblocking(False)
+    return listener
 
 
 def _not_understood() -> TsunamiError:

@@ -14,7 +14,6 @@ from contextlib import suppress
 
 _BUFFER_BYTES = 256 << 10
 _CONNECT_SECONDS = 10.0
-_TROUBLE = select.POLLERR | select.POLLHUP | select.POLLNVAL
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -97,12 +96,13 @@ def _pass_on(inner: socket.socket, outer: socket.socket) -> None:
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    trouble = select.POLLERR | select.POLLHUP | select.POLLNVAL
     ways = [_Way(inner, outer), _Way(outer, inner)]
     while ways:
         found = _poll([way.wanted() for way in ways])
         for way in ways:
             connection, event = way.wanted()
-            if found.get(connection.fileno(), 0) & (event | _TROUBLE):
+            if found.get(connection.fileno(), 0) & (event | trouble):
                 way.step()
         ways = [way for way in ways if not way.ended]
 
