@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import shutil
 import statistics
 import tempfile
 import threading
@@ -52,7 +53,9 @@ def main() -> None:
         with throwaway_postgres(settings={"shared_buffers": "256MB", "max_wal_size": "4GB"}) as server:
             rows = wanted.rows // 6
             asyncio.run(fill(server, rows))
-            report["PostgreSQL, read only"] = bench.compare(Arms(connectors()[0], _config(server), rows), read)
+            arms = Arms(connectors()[0], _config(server), rows)
+            report["PostgreSQL, read only"] = bench.compare(arms, read)
+            report["PostgreSQL, sandboxed"] = bench.sandboxed(arms, read)
         bench.pool.close()
     print(json.dumps(report, indent=2))
 
@@ -97,6 +100,28 @@ class Bench:
             "here_rows_per_second": round(arms.rows / statistics.median(here for here, _ in pairs)),
             "worker_rows_per_second": round(arms.rows / statistics.median(worker for _, worker in pairs)),
             "throughput_ratio": round(statistics.median(here / worker for here, worker in pairs), 3),
+        }
+
+    def sandboxed(self, arms: Arms, consume: Consume) -> dict[str, Any]:
+        """Alternate a worker and one in bubblewrap, the first round unmeasured."""
+        if shutil.which("bwrap") is None:
+            return {"skipped": "bubblewrap is not installed"}
+        pool, pairs = WorkerPool(self.pool.limits, Redactor(), sandbox="bubblewrap"), []
+        began = time.perf_counter()
+        arms.in_worker(pool, self._folder).close()
+        first = time.perf_counter() - began
+        for _ in range(self._rounds + 1):
+            worker = self._timed(arms.in_worker(self.pool, self._folder), consume, arms.rows)
+            sandbox = self._timed(arms.in_worker(pool, self._folder), consume, arms.rows)
+            pairs.append((worker, sandbox))
+        pool.close()
+        del pairs[0]
+        return {
+            "rows": arms.rows,
+            "first_ms": _ms(first),
+            "worker_rows_per_second": round(arms.rows / statistics.median(worker for worker, _ in pairs)),
+            "sandboxed_rows_per_second": round(arms.rows / statistics.median(sandbox for _, sandbox in pairs)),
+            "throughput_ratio": round(statistics.median(worker / sandbox for worker, sandbox in pairs), 3),
         }
 
     def start(self) -> dict[str, float]:
