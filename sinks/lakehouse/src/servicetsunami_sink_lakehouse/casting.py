@@ -10,7 +10,6 @@ from servicetsunami_sink_lakehouse.spark_types import FLOATS, WHOLE, kind_of
 
 _TEXT = (exp.DType.TEXT, exp.DType.VARCHAR, exp.DType.CHAR)
 _TIMES = (exp.DType.TIMESTAMP, exp.DType.TIMESTAMPTZ, exp.DType.TIMESTAMPLTZ, exp.DType.TIMESTAMPNTZ)
-_NTZ = exp.DType.TIMESTAMPNTZ
 _DATES = (exp.DType.DATE, *_TIMES)
 _DUCKDB = {
     exp.DType.TIMESTAMP: "TIMESTAMPTZ",
