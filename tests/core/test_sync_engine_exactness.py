@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pytest
@@ -568,6 +568,19 @@ def test_a_source_that_cannot_be_told_is_a_note_and_no_failure(lab: Lab) -> None
 
     assert lab.landed() == lab.source()
     assert "was not told" in " ".join(outcome.notes)
+
+
+def test_a_table_that_keeps_deleted_rows_has_their_mark_from_its_first_load(lab: Lab) -> None:
+    soft = {"deletes": "soft"}
+
+    shown = []
+    for mode, key in (("changes", ("id",)), ("changes", ("id",)), ("changes", ("id", "name")), ("full", ("id",))):
+        lab.world.put((len(lab.world.rows), "new", 90))
+        lab.sync(cast("SyncMode", mode), key=key, settings=soft)
+        shown.append("_deleted_at" in [column.name for column in lab.sink.describe(TABLE).columns])
+
+    assert shown == [True, True, True, False]
+    assert lab.landed() == lab.source()
 
 
 def test_deleted_rows_that_a_table_filled_anew_has_no_more_are_told(lab: Lab) -> None:

@@ -63,6 +63,8 @@ class Load:
     deletes: Deletes = "hard"
     """What mode `apply` does with a row that was deleted: removes it, or sets its `_deleted_at`.
 
+    With `soft` a load of any mode gives the table that column, so that it is there before the first row is deleted.
+
     Batches to apply bring two columns that the table does not get: `_op` (c, u, d or t) and, where a row sends less
     than all columns, `_unchanged` (list of the columns that keep the value they have). They are applied in the
     order in which they were staged. A soft delete sets `_deleted_at` to the batch's `_synced_at`; a row that comes

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from servicetsunami.sdk import Cancelled, Commit, Json, Load, Read, Sink, Source, Stream, WriteMode
+from servicetsunami.sdk import Cancelled, Commit, Deletes, Json, Load, Read, Sink, Source, Stream, WriteMode
 from servicetsunami.sync import cursor
 from servicetsunami.sync.boundary import Boundary
 from servicetsunami.sync.drift import describe, to_json
@@ -108,10 +108,15 @@ class Task:
             mode=mode,
             key=stream.key,
             evolve=self.shape.evolve,
-            deletes=self.job.settings.get("deletes") or "hard",
+            deletes=self._deletes,
             generation=generation,
             comment=stream.description,
         )
+
+    @property
+    def _deletes(self) -> Deletes:
+        """What a deleted row becomes; only changes tell of one."""
+        return (self.job.settings.get("deletes") or "hard") if self.job.mode == "changes" else "hard"
 
     def state(self, more: Json | None = None) -> Json:
         """Return what is committed with rows: who wrote them, from where, and `more`."""

@@ -24,7 +24,7 @@ def landing(load: Load, schema: pa.Schema) -> tuple[Column, ...]:
 
 def own_columns(load: Load) -> tuple[Column, ...]:
     """Return the columns that the table gets from the sink: `_deleted_at`, where rows deleted are kept."""
-    if load.mode != "apply" or load.deletes != "soft":
+    if load.deletes != "soft":
         return ()
     return (Column(DELETED_AT, "timestamp", comment="When the source deleted the row; null while it is there."),)
 
