@@ -131,7 +131,8 @@ class Generations:
         except TransientError as error:
             if error.code != PLAN_LOST:
                 raise
-            self._task.note(_PLAN_LOST_NOTE.format(run=generation.run, why=error.why or error.message))
+            if generation.splits:  # else it had loaded all or nothing, and nothing is most likely
+                self._task.note(_PLAN_LOST_NOTE.format(run=generation.run, why=error.why or error.message))
             return None
         if missing := [split.id for split in generation.splits if split.id not in parts]:
             raise PermanentError(f"the connector planned anew without the part {missing[0]}", code="plugin_misbehaved")
