@@ -33,6 +33,8 @@ def main() -> int:
                 Matrix(lab, report, wanted.seed, wanted.mode).run(wanted.rounds)
             return 0
         _each_in_a_process(wanted, work, report)
+        for path in wanted.earlier:
+            report.remember(path)
         report.write(wanted.reports)
         return 0 if report.is_good else 1
     finally:
@@ -66,6 +68,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--mode", action="append", default=[], help="Only these modes; may be repeated.")
     parser.add_argument("--rounds", type=int, default=8, help="Random moments of each kind in each mode.")
     parser.add_argument("--reports", type=Path, default=Path(__file__).parents[2] / "reports")
+    parser.add_argument("--earlier", type=Path, action="append", default=[], help="A faults.json to tell of too.")
     parser.add_argument("--save", type=Path, help=argparse.SUPPRESS)
     return parser
 
