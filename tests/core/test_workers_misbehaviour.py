@@ -10,12 +10,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pytest
 
 from servicetsunami.runtime import AddressPolicy, Redactor
 from servicetsunami.sdk import Cancelled, PermanentError, Read, Source, TransientError, TsunamiError
+from servicetsunami.sync import reading
 from servicetsunami.sync.workers import Limits, Spec, WorkerPool, launching, open_in_worker
 from servicetsunami.sync.workers.output import Output
 
@@ -244,6 +246,25 @@ def test_a_cancel_ends_a_read_that_gives_nothing(open_odd: Open) -> None:
 
     assert len(seen) == 6
     source.close()
+
+
+def test_a_reader_that_is_not_wanted_any_more_ends_a_source_that_gives_nothing(
+    open_odd: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_GRACE_SECONDS", 0.2)
+    source = open_odd("spin")
+    (stream,) = source.streams()
+    outbox: reading.Outbox = Queue()
+    reader = reading.Reader(lambda: source, Read(stream), outbox)
+    for _ in range(6):  # all that it gives
+        outbox.get(timeout=60)
+
+    reader.stop()
+    reader.join()
+
+    with pytest.raises(PermanentError) as raised:
+        source.check()
+    assert raised.value.code == "worker_ended"
 
 
 def test_a_cancelled_read_is_never_complete(open_odd: Open) -> None:

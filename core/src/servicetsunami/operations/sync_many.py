@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from servicetsunami.operations.app import App, Caller
 
 _WATCH_SECONDS = 0.25
+_LOOK_SECONDS = 0.1
 
 
 async def sync_connection(
@@ -151,6 +152,7 @@ async def _watch(
         if not await app.joint_runs.wait(run_id, pause):
             # It has just ended, or another process executes it, which may be gone: listing finds that out.
             await list_runs(app, caller, limit=1)
+            await asyncio.sleep(min(pause, _LOOK_SECONDS))
 
 
 async def _view(app: App, run: Run) -> ConnectionSync:

@@ -34,6 +34,7 @@ OpenSource: TypeAlias = Callable[[], Source[Any]]
 
 log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.2
+_GRACE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Reader:
         self._read = read
         self._outbox = outbox
         self._stopped = threading.Event()
+        self._source: Source[Any] | None = None
         self._thread = threading.Thread(target=self._run, name=f"read {read.stream.id}", daemon=True)
         self._thread.start()
 
@@ -76,8 +78,12 @@ class Reader:
         self._stopped.set()
 
     def join(self) -> None:
-        """Wait until the plugin has closed, or for a grace of ten seconds."""
-        self._thread.join(timeout=10)
+        """Wait until the plugin has closed; one that does not let go in time is ended, where it can be."""
+        self._thread.join(timeout=_GRACE_SECONDS)
+        abandon = getattr(self._source, "abandon", None)
+        if self._thread.is_alive() and abandon is not None:
+            abandon()
+        self._thread.join(timeout=_GRACE_SECONDS)
 
     def _run(self) -> None:
         try:
@@ -91,7 +97,7 @@ class Reader:
             self._put(Ended())
 
     def _pump(self) -> None:
-        source = self._open_source()
+        source = self._source = self._open_source()
         try:
             items = _items(source, self._read)
             try:

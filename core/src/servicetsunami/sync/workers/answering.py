@@ -61,9 +61,6 @@ class Answering:
 
     def answer(self, call: Json) -> None:
         """Carry out a call; whatever the plugin does, an answer is sent as long as the process lives."""
-        self._stop.clear()
-        if call.get("stopped"):
-            self._stop.set()
         try:
             self._calls[call["call"]](call["args"])
         except ClosedError:

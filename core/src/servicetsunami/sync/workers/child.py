@@ -38,6 +38,7 @@ def _listen(channel: Channel, stop: threading.Event, calls: SimpleQueue[Frame]) 
             if frame.kind is Kind.STOP:
                 stop.set()
             else:
+                stop.clear()  # here, not when the call begins: a stop may follow right behind it
                 calls.put(frame)
     except (ClosedError, BadFrameError):
         os._exit(0)

@@ -36,11 +36,6 @@ _MIXINS: tuple[type, ...] = (Splittable, ChangeFeed, Queryable)
 _ITEMS = frozenset({Kind.BATCH, Kind.CHANGES, Kind.CHECKPOINT, Kind.WATERMARK})
 
 
-def can(source: Source[Any], mixin: type) -> bool:
-    """Tell whether a source has an ability, wherever its instance lives; `isinstance` says the same."""
-    return isinstance(source, mixin)
-
-
 def open_in_worker(pool: WorkerPool, spec: Spec, config: Config, cancel: threading.Event) -> WorkerSource:
     """Open a source in a worker; it is an instance of the same mixins as the plugin's class."""
     return _class_for(spec.plugin)(pool, spec, config, cancel)
@@ -122,6 +117,10 @@ class WorkerSource(Source[Any]):
         """Close the instance and give its worker back."""
         self._worker.close_source()
         self._pool.give_back(self._spec, self._worker)
+
+    def abandon(self) -> None:
+        """End the process, from any thread: a call that waits for it fails."""
+        self._worker.abandon()
 
     def _items(self, call: str, args: Json) -> Iterator[Item]:
         with closing(self._worker.items(call, args, _ITEMS)) as frames:

@@ -84,8 +84,10 @@ class Worker:
         deadline = time.monotonic() + self._limits.grace_seconds
         try:
             self._channel.send(Kind.STOP, {})
-            while self._received(deadline).kind not in (Kind.TRAILER, Kind.ERROR, Kind.VALUE):
+            while (last := self._received(deadline)).kind not in (Kind.TRAILER, Kind.ERROR, Kind.VALUE):
                 pass
+            if last.meta.get("crashed"):
+                self.end()
         except (ClosedError, BadFrameError, TimeoutError):
             self.end()
 
