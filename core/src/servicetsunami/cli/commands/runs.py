@@ -25,7 +25,8 @@ def sync(
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every table of the source.")] = False,
     mode: Annotated[
-        str | None, typer.Option(help="incremental, full or changes; as before, or incremental where it is possible, if left out.")
+        str | None,
+        typer.Option(help="incremental, full or changes; as before, or incremental where it is possible, if left out."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
