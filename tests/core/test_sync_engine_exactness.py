@@ -108,6 +108,9 @@ class Shop(Source[Config], Splittable, ChangeFeed):
             raise TransientError("away")
         self.world.acked.append(state["at"])
 
+    def release(self, streams: Sequence[Stream]) -> None:
+        self.world.asked.append("release")
+
 
 class Forgetful(LakehouseSink):
     """Does the work of the next commits and then fails as if the answer were lost, also to those who ask."""
@@ -557,6 +560,22 @@ def test_changes_are_acknowledged_after_their_commit_and_healed_by_the_next_run(
 
     assert lab.landed() == lab.source()
     assert lab.world.acked[-1] == len(lab.world.log)
+
+
+@pytest.mark.parametrize("resumable", [False, True])
+@pytest.mark.parametrize("mode", ["full", "incremental"])
+def test_a_first_load_by_changes_that_died_holds_no_log_once_the_table_is_synced_another_way(
+    lab: Lab, mode: SyncMode, resumable: bool
+) -> None:
+    arm("before_stage=raise")
+    with pytest.raises(RuntimeError):
+        lab.sync("changes", resumable=resumable)
+
+    lab.sync(mode, resumable=resumable)
+    lab.sync(mode, resumable=resumable)
+
+    assert lab.world.asked.count("release") == 1
+    assert lab.landed() == lab.source()
 
 
 def test_a_source_that_cannot_be_told_is_a_note_and_no_failure(lab: Lab) -> None:

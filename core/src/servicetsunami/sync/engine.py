@@ -57,10 +57,11 @@ class Engine:
         task.stop_if_cancelled()
         before = task.sink.committed(task.load())
         self._compare_with_record(before)
-        Generations(task).clear(before.seq)
+        generations = Generations(task)
+        generations.clear(before.seq)
         if task.job.mode == "changes":
             return FeedSync(task).run(before)
-        if "feed" in before.state:
+        if "feed" in before.state or generations.hold_feed():
             release_feed(task)
         incremental = IncrementalSync(task)
         since = None if task.job.mode == "full" else incremental.since(before)

@@ -89,6 +89,11 @@ class Generations:
         if note and note["seq"] < table_seq:
             self._remove(*note["left"], note["name"], self._load.generation or "")
 
+    def hold_feed(self) -> bool:
+        """Tell whether a run that ended before its end took a change feed's position, which the source still holds."""
+        note = self._task.sink.committed(self._load).state.get("generation")
+        return bool(note and note["feed"])
+
     def begin(self, source: Source[Any], seq: int, *, with_feed: bool) -> Generation:
         """Go on with what a dead run left, if that makes an exact table; else plan a new generation."""
         last = self._task.sink.committed(self._load)
@@ -111,8 +116,12 @@ class Generations:
         self._remove(*generation.left, generation.name, self._load.generation or "")
 
     def give_up(self, generation: Generation) -> None:
-        """Remove a generation of this run only: a dead run that was none would take its own, gone, for an empty one."""
-        self._remove(generation.name, *([] if generation.left else [self._load.generation or ""]))
+        """Remove a generation of this run only: a dead run that was none would take its own, gone, for an empty one.
+
+        The note stays where the source holds its log for it.
+        """
+        is_needed = generation.left or generation.feed
+        self._remove(generation.name, *([] if is_needed else [self._load.generation or ""]))
 
     def _remove(self, *names: str) -> None:
         for name in names:
