@@ -240,6 +240,15 @@ def test_a_sandboxed_worker_has_a_bounded_number_of_connections(pool: WorkerPool
 
 
 @needs_bubblewrap
+def test_of_many_dialled_addresses_the_latest_are_kept(pool: WorkerPool, tmp_path: Path, echo: Server) -> None:
+    source = dialling(pool, tmp_path, mode="dial_often", port=echo.port, connections=65)
+
+    found = row_of(source)
+
+    assert found == "[False, True]"
+
+
+@needs_bubblewrap
 @pytest.mark.parametrize(
     ("mode", "found"), [("ask_wrongly", str(["worker_misused"] * 5 + ["True"])), ("listen_wrongly", "True")]
 )

@@ -72,6 +72,11 @@ class Dialling(Source[DiallingConfig]):
                     opened.append(stack.enter_context(self._connect()))
             return sum(map(_answers, opened))
 
+    def _dial_often(self) -> list[bool]:
+        """Tell whether the first and the last of many addresses still answer."""
+        dialled = [self.ctx.dial(self.config.host, self.config.port) for _ in range(self.config.connections)]
+        return [_reachable(dialled[0].port), _reachable(dialled[-1].port)]
+
     def _pass_by(self) -> str:
         """Connect to a port that was not dialled."""
         try:
@@ -127,6 +132,14 @@ def _echoes(connection: socket.socket) -> bool:
         connection.sendall(sent)
         connection.shutdown(socket.SHUT_WR)
         return received.result() == sent
+
+
+def _reachable(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+            return _answers(connection)
+    except OSError:
+        return False
 
 
 def _received(connection: socket.socket) -> bytes:
