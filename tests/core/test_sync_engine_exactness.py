@@ -109,7 +109,7 @@ class Shop(Source[Config], Splittable, ChangeFeed):
         self.world.acked.append(state["at"])
 
     def release(self, streams: Sequence[Stream]) -> None:
-        self.world.asked.append("release")
+        self.world.asked += ["release" for _ in streams]
 
 
 class Forgetful(LakehouseSink):
