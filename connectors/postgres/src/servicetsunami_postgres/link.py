@@ -48,8 +48,8 @@ def dial(config: PostgresConfig, ctx: Context) -> Address:
             code="host_not_found",
             field="host",
             step="resolve",
-            fix="give the server's name, or the folder named by unix_socket_directories; in a sandbox (setting sandbox) "
-            "only the server's name works, since no Unix socket can be reached there",
+            fix="give the server's name, or the folder named by unix_socket_directories; in a sandbox (setting "
+            "sandbox) only the server's name works, since no Unix socket can be reached there",
         )
     return Address(config.host, config.host, config.port)
 
