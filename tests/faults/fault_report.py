@@ -81,7 +81,7 @@ class Report:
             self._verdicts.append(Verdict(**{**found, "left": tuple(found["left"])}, difference=difference))
 
     def remember(self, path: Path) -> None:
-        """Tell of an earlier session too, whose `faults.json` this is."""
+        """Tell of an earlier run too, whose `faults.json` this is."""
         told = json.loads(path.read_text(encoding="utf-8"))
         kept = {name: told[name] for name in ("seed", "versions", "total", "seconds", "by_kind_and_mode")}
         self._earlier.append({**kept, "not_exact": [found["told"] for found in told["not_exact"]]})
@@ -100,7 +100,7 @@ class Report:
             "by_kind_and_mode": {
                 f"{kind} | {mode}": _counted(group) for (kind, mode), group in sorted(_grouped(self._verdicts).items())
             },
-            "earlier_sessions": self._earlier,
+            "earlier_runs": self._earlier,
             "left_out": self._left_out,
             "not_exact": [{**asdict(verdict), "told": str(verdict)} for verdict in self._verdicts if not verdict.good],
             "seconds": round(time.monotonic() - self._began),
@@ -158,15 +158,15 @@ def _page(document: dict[str, Any]) -> str:
     for name, counts in document["by_kind_and_mode"].items():
         rows.append([*name.split(" | "), *(str(counts[column]) for column in columns)])
     table = ["| " + " | ".join(cell.replace("_", " ") for cell in row) + " |" for row in rows]
-    earlier = [_session(told) for told in document["earlier_sessions"]]
+    earlier = [_earlier_run(told) for told in document["earlier_runs"]]
     left = [f"* Left out: {kind}: {reason}." for kind, reason in document["left_out"].items()]
     bad = [f"* Not exact: {found['told']}" for found in document["not_exact"]]
     return "\n".join([*head, *table, "", *earlier, *left, *bad]).rstrip() + "\n"
 
 
-def _session(told: dict[str, Any]) -> str:
+def _earlier_run(told: dict[str, Any]) -> str:
     counts = ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in told["total"].items())
     bad = "; ".join(told["not_exact"]) or "none"
     return (
-        f"* An earlier session, seed {told['seed']}, commit {told['versions']['commit']}: {counts}. Not exact: {bad}."
+        f"* An earlier run, seed {told['seed']}, commit {told['versions']['commit']}: {counts}. Not exact: {bad}."
     )
