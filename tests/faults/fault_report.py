@@ -167,6 +167,4 @@ def _page(document: dict[str, Any]) -> str:
 def _earlier_run(told: dict[str, Any]) -> str:
     counts = ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in told["total"].items())
     bad = "; ".join(told["not_exact"]) or "none"
-    return (
-        f"* An earlier run, seed {told['seed']}, commit {told['versions']['commit']}: {counts}. Not exact: {bad}."
-    )
+    return f"* An earlier run, seed {told['seed']}, commit {told['versions']['commit']}: {counts}. Not exact: {bad}."
