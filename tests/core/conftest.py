@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sync_lab import Forgetful, Lab
 
 from servicetsunami.operations.app import App
 from servicetsunami.plugins import FoundPlugin, Plugins, discover
 from servicetsunami.records import Connection, open_records, open_vault
 from servicetsunami.runtime import AddressPolicy, HostContext, Presence, load_settings
 from servicetsunami.sdk import Config, Item, PermanentError, Read, Source, Stream, manifest
+from servicetsunami.sdk.testing import LocalContext
+from servicetsunami.sync.failpoints import arm
+from servicetsunami_sink_lakehouse import LakehouseConfig
 
 
 @dataclass
@@ -140,3 +144,13 @@ def garden(tmp_path: Path) -> Iterator[GardenHome]:
     opened = GardenHome(tmp_path)
     yield opened
     opened.beds.let_go()
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    sink = Forgetful(LakehouseConfig(), LocalContext(data_dir=tmp_path / "data", tenant="acme"))
+    lab = Lab(tmp_path, sink)
+    lab.world.put(*((number, f"name {number}", number) for number in range(10)))
+    yield lab
+    arm("")
+    sink.close()
