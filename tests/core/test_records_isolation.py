@@ -67,6 +67,7 @@ OF_THE_INSTALLATION = {
     "unfinished_schedules",
     "claim_unfinished",
     "lease",
+    "lease_owner",
     "release",
 }
 

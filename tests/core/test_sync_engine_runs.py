@@ -141,3 +141,15 @@ async def test_changes_are_refused_where_the_connector_has_no_feed(garden: Garde
             await sync_to_bronze(app, ME, await connected(app), "oak", sync_mode="changes")
 
     assert refusal.value.code == "no_change_feed"
+
+
+async def test_a_table_is_taken_from_a_process_that_was_killed_after_its_run_had_ended(garden: Garden) -> None:
+    async with garden.open() as app:
+        killed = f"host:1:{'0' * 16}"
+        (app.settings.home / "processes" / ("0" * 16)).touch()
+        await app.records.lease("table/default/bronze.oak", f"{killed}/run_ended", timedelta(hours=1))
+
+        view = await sync_to_bronze(app, ME, await connected(app), "oak")
+
+        assert view.status == "succeeded"
+        assert await app.records.lease_owner("table/default/bronze.oak") is None

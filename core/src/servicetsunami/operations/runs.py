@@ -147,6 +147,10 @@ class RunKeeper:
         if await records.lease(name, _lease_owner(run), LEASE):
             return True
         await self.interrupt_gone(run.tenant)
+        # A process may have been killed after its run had ended and before it gave the table back.
+        holder = await records.lease_owner(name)
+        if holder is not None and self._app.presence.is_gone(holder.rpartition("/")[0]):
+            await records.release(name, holder)
         return await records.lease(name, _lease_owner(run), LEASE)
 
     async def _execute(self, execution: _Execution) -> None:

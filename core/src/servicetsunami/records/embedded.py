@@ -174,6 +174,10 @@ class EmbeddedRecords:
 
         return await self._db.write(work)
 
+    async def lease_owner(self, name: str) -> str | None:
+        """Return who took the named lease last and did not give it back, expired or not."""
+        return await self._db.read(lambda db: leases.owner(db, name))
+
     async def release(self, name: str, owner: str) -> None:
         """Give the named lease back, if `owner` holds it."""
         await self._db.write(lambda db: leases.release(db, name, owner))

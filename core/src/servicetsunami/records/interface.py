@@ -104,6 +104,9 @@ class Records(Protocol):
     async def lease(self, name: str, owner: str, duration: timedelta) -> bool:
         """Take or renew the named lease; False while another owner holds it."""
 
+    async def lease_owner(self, name: str) -> str | None:
+        """Return who took the named lease last and did not give it back, expired or not."""
+
     async def release(self, name: str, owner: str) -> None:
         """Give the named lease back, if `owner` holds it."""
 

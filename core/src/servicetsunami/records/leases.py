@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, or_
+from sqlalchemy import Connection, delete, or_, select
 
 from servicetsunami.records.database import upsert
 from servicetsunami.records.schema import leases
@@ -19,6 +19,12 @@ def take(db: Connection, name: str, owner: str, *, now: datetime, until: datetim
         where=or_(leases.c.owner == owner, leases.c.expires_at <= now),
     ).returning(leases.c.name)
     return db.execute(statement).first() is not None
+
+
+def owner(db: Connection, name: str) -> str | None:
+    """Return who holds a lease, or held it until it expired."""
+    found: str | None = db.scalar(select(leases.c.owner).where(leases.c.name == name))
+    return found
 
 
 def release(db: Connection, name: str, owner: str) -> None:
