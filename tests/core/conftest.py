@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
 
+import asyncpg
 import pytest
 from sync_lab import Forgetful, Lab
 
+from servicetsunami.cli.throwaway_postgres import ThrowawayServer, throwaway_postgres
 from servicetsunami.operations.app import App
 from servicetsunami.plugins import FoundPlugin, Plugins, discover
 from servicetsunami.records import Connection, open_records, open_vault
@@ -154,3 +159,25 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     yield lab
     arm("")
     sink.close()
+
+
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.server)])
+def new_database(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[], str]]:
+    """Make the URLs of fresh databases."""
+    if request.param == "sqlite":
+        folder = tmp_path_factory.mktemp("records")
+        yield lambda: f"sqlite:///{folder}/{uuid4().hex}.db"
+        return
+    with throwaway_postgres() as server:
+        yield lambda: asyncio.run(_create_database(server))
+
+
+async def _create_database(server: ThrowawayServer) -> str:
+    place = {"host": server.host, "port": server.port, "user": server.user, "password": server.password}
+    connection = await asyncpg.connect(**place, database=server.database)
+    name = f"records_{uuid4().hex}"
+    await connection.execute(f"CREATE DATABASE {name}")
+    await connection.close()
+    return f"postgres://{server.user}:{quote(server.password, safe='')}@{server.host}:{server.port}/{name}"

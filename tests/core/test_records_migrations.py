@@ -5,19 +5,17 @@ import json
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
-from uuid import uuid4
 
-import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from servicetsunami.cli.throwaway_postgres import ThrowawayServer, throwaway_postgres
+from servicetsunami.cli.throwaway_postgres import throwaway_postgres
 from servicetsunami.records import open_records, open_vault
 from servicetsunami.records.database import database_at
 from servicetsunami.records.migrate import NEWEST, bring_up_to_date, migrations, version
@@ -63,26 +61,6 @@ async def race(url, home, me):
 sys.stdin.read()
 print(json.dumps(asyncio.run(race(*sys.argv[1:]))))
 """
-
-
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.server)])
-def new_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewDatabase]:
-    """Make the URLs of fresh databases."""
-    if request.param == "sqlite":
-        folder = tmp_path_factory.mktemp("records")
-        yield lambda: f"sqlite:///{folder}/{uuid4().hex}.db"
-        return
-    with throwaway_postgres() as server:
-        yield lambda: asyncio.run(_create_database(server))
-
-
-async def _create_database(server: ThrowawayServer) -> str:
-    place = {"host": server.host, "port": server.port, "user": server.user, "password": server.password}
-    connection = await asyncpg.connect(**place, database=server.database)
-    name = f"records_{uuid4().hex}"
-    await connection.execute(f"CREATE DATABASE {name}")
-    await connection.close()
-    return f"postgres://{server.user}:{quote(server.password, safe='')}@{server.host}:{server.port}/{name}"
 
 
 def _open(url: str, home: Path) -> None:

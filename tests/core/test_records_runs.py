@@ -1,16 +1,12 @@
 """Runs go from queued to running to an end that stays, and a lease has one owner, on SQLite and on PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import quote
-from uuid import uuid4
 
-import asyncpg
 import pytest
 
-from servicetsunami.cli.throwaway_postgres import ThrowawayServer, throwaway_postgres
 from servicetsunami.records import EmbeddedRecords, RunStatus, open_records, open_vault
 from servicetsunami.sdk import NotFound
 
@@ -31,26 +27,6 @@ class _Clock:
 
     def move(self, by: timedelta) -> None:
         self.now += by
-
-
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.server)])
-def new_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewDatabase]:
-    """Make the URLs of fresh databases."""
-    if request.param == "sqlite":
-        folder = tmp_path_factory.mktemp("records")
-        yield lambda: f"sqlite:///{folder}/{uuid4().hex}.db"
-        return
-    with throwaway_postgres() as server:
-        yield lambda: asyncio.run(_create_database(server))
-
-
-async def _create_database(server: ThrowawayServer) -> str:
-    place = {"host": server.host, "port": server.port, "user": server.user, "password": server.password}
-    connection = await asyncpg.connect(**place, database=server.database)
-    name = f"records_{uuid4().hex}"
-    await connection.execute(f"CREATE DATABASE {name}")
-    await connection.close()
-    return f"postgres://{server.user}:{quote(server.password, safe='')}@{server.host}:{server.port}/{name}"
 
 
 @pytest.fixture

@@ -1,43 +1,19 @@
 """Tenants, connections, datasets and checkpoints are kept as they were given, on SQLite and on PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
-from uuid import uuid4
 
-import asyncpg
 import pytest
 
-from servicetsunami.cli.throwaway_postgres import ThrowawayServer, throwaway_postgres
 from servicetsunami.records import Connection, EmbeddedRecords, open_records, open_vault
 from servicetsunami.sdk import ConfigError, NotFound, TableName
 
 pytestmark = pytest.mark.anyio
 NewDatabase = Callable[[], str]
 _CUSTOMERS, _SHOP_CUSTOMERS = TableName("bronze", "customers"), TableName("bronze", "shop_customers")
-
-
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.server)])
-def new_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewDatabase]:
-    """Make the URLs of fresh databases."""
-    if request.param == "sqlite":
-        folder = tmp_path_factory.mktemp("records")
-        yield lambda: f"sqlite:///{folder}/{uuid4().hex}.db"
-        return
-    with throwaway_postgres() as server:
-        yield lambda: asyncio.run(_create_database(server))
-
-
-async def _create_database(server: ThrowawayServer) -> str:
-    place = {"host": server.host, "port": server.port, "user": server.user, "password": server.password}
-    connection = await asyncpg.connect(**place, database=server.database)
-    name = f"records_{uuid4().hex}"
-    await connection.execute(f"CREATE DATABASE {name}")
-    await connection.close()
-    return f"postgres://{server.user}:{quote(server.password, safe='')}@{server.host}:{server.port}/{name}"
 
 
 @pytest.fixture

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 import pytest
+from gardens import Garden
 
 from servicetsunami.operations.app import App, Caller
 from servicetsunami.operations.scheduler import Scheduler, run_due
@@ -20,21 +18,6 @@ pytestmark = pytest.mark.anyio
 ME = Caller("default")
 DUE = datetime(2026, 3, 1, 3, tzinfo=UTC)
 DAY = timedelta(days=1)
-
-
-class Beds(Protocol):
-    closed: bool
-    begun: list[str]
-    hold: Callable[..., None]
-    let_go: Callable[[], None]
-    wait_for: Callable[[int], bool]
-
-
-class Garden(Protocol):
-    """What the fixture `garden` offers."""
-
-    beds: Beds
-    open: Callable[[], AbstractAsyncContextManager[App]]
 
 
 class Clock:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
+from gardens import Garden
 
 from servicetsunami.operations.app import App, Caller
 from servicetsunami.operations.sync import get_run, list_runs, sync_to_bronze
@@ -15,18 +15,6 @@ from servicetsunami.sdk import ConfigError, TransientError
 
 pytestmark = pytest.mark.anyio
 ME = Caller("default")
-
-
-class Beds(Protocol):
-    hold: Callable[..., None]
-    let_go: Callable[[], None]
-
-
-class Garden(Protocol):
-    """What the fixture `garden` offers."""
-
-    beds: Beds
-    open: Callable[[], AbstractAsyncContextManager[App]]
 
 
 @pytest.fixture
@@ -68,7 +56,7 @@ async def refused(*_: object) -> bool:
 async def test_a_run_whose_table_another_took_stops_and_says_so(
     garden: Garden, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    garden.beds.hold()
+    garden.beds.hold("oak")
     async with garden.open() as app:
         begun = await sync_to_bronze(app, ME, await connected(app), "oak", wait_seconds=0)
         monkeypatch.setattr(app.records, "lease", refused)
@@ -83,7 +71,7 @@ async def test_a_run_whose_table_another_took_stops_and_says_so(
 async def test_a_run_that_lost_touch_with_the_records_for_a_lease_stops(
     garden: Garden, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    garden.beds.hold()
+    garden.beds.hold("oak")
     async with garden.open() as app:
         begun = await sync_to_bronze(app, ME, await connected(app), "oak", wait_seconds=0)
         monkeypatch.setattr(app.records, "lease", failing(1_000_000, app.records.lease))
