@@ -14,9 +14,9 @@ from pydantic import BaseModel, Field, SecretStr
 
 from servicetsunami.mcp.catalog import MOST_TOKENS, MOST_TOOLS, build_catalog, listed_tokens
 from servicetsunami.mcp.connecting import SourceClass
-from servicetsunami.mcp.host import wire_json, wire_tool
 from servicetsunami.mcp.instructions import instructions
 from servicetsunami.mcp.spec import Catalog
+from servicetsunami.mcp.wire import wire_json, wire_tool
 from servicetsunami.sdk import (
     ChangeFeed,
     Checkpoint,

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import anyio
 import pytest
 from mcp import Client, MCPError
-from mcp.types import INVALID_PARAMS, CallToolResult, TextContent
+from mcp.types import INVALID_PARAMS, CallToolResult, ElicitResult, TextContent
 from pydantic import Field
 
 from servicetsunami.mcp import host as host_module
 from servicetsunami.mcp.arguments import TenantArguments
 from servicetsunami.mcp.host import Host
+from servicetsunami.mcp.product import Product
 from servicetsunami.mcp.spec import Catalog, Hints, ToolCall, ToolSpec
-from servicetsunami.operations.app import Caller
+from servicetsunami.operations.caller import Caller
 from servicetsunami.operations.models import Result
 from servicetsunami.sdk import NotFound
 
@@ -30,6 +31,8 @@ pytestmark = pytest.mark.anyio
 jsonschema: Any = import_module("jsonschema")
 CANARY = "canary-4f1d"
 ERAS = ("legacy", "2026-07-28")
+ACME = Caller("acme")
+UNPROMISED = {"mcp.server.extension", "mcp.server.mcpserver", "mcp.server.subscriptions", "mcp.server.caching"}
 
 
 class Pour(TenantArguments):
@@ -75,21 +78,19 @@ def tool(run: Run = pour, name: str = "pour_tea") -> ToolSpec:
         arguments=Pour,
         result=Poured,
         run=run,
+        scope="read",
         text=lambda poured: f"Poured {poured.cups} cups of {poured.kind}.",
         hints=Hints(idempotent=True, open_world=True),
     )
 
 
-def host(run: Run = pour) -> Host:
+def host(run: Run = pour, caller: Caller = ACME) -> Host:
     # These tools ask nothing of an App.
     app = cast("App", None)
     spec = tool(run)
-    return Host(
-        Catalog.of(spec, aliases={"pour": spec}),
-        version="1.2.3",
-        instructions="Call pour_tea first.",
-        call=lambda _context, report: ToolCall(app, Caller("acme"), report),
-    )
+    catalog = Catalog.of(spec, aliases={"pour": spec})
+    product = Product(app, catalog, lambda _context: caller)
+    return Host(product, version="1.2.3", instructions="Call pour_tea first.")
 
 
 def text_of(result: CallToolResult) -> str:
@@ -294,20 +295,61 @@ async def test_a_call_that_the_client_gives_up_is_cancelled(era: str) -> None:
     assert ended.is_set()
 
 
-def test_only_the_host_and_the_transport_know_the_sdk() -> None:
+async def test_a_tool_beyond_the_callers_scopes_does_not_exist(era: str) -> None:
+    nobody = Caller("acme", scopes=frozenset({"sync"}))
+    async with Client(host(caller=nobody), mode=era) as client:
+        listed = (await client.list_tools()).tools
+        with pytest.raises(MCPError) as caught:
+            await client.call_tool("pour_tea", {"cups": 1})
+
+    assert listed == []
+    assert (caught.value.code, str(caught.value)) == (INVALID_PARAMS, "Unknown tool: pour_tea")
+
+
+async def test_a_tool_asks_and_goes_on_with_the_answer(era: str) -> None:
+    asked: list[str] = []
+
+    async def pour_if_confirmed(call: ToolCall, arguments: Pour) -> Poured:
+        assert call.ask.can_confirm
+        sure = await call.ask.confirm("sure", f"Pour {arguments.cups} cups?")
+        return Poured(cups=arguments.cups if sure else 0, kind="green")
+
+    async def agree(context: Any, params: Any) -> ElicitResult:
+        del context
+        asked.append(params.message)
+        return ElicitResult(action="accept", content={"confirm": True})
+
+    async with Client(host(pour_if_confirmed), mode=era, elicitation_callback=agree) as client:
+        result = await client.call_tool("pour_tea", {"cups": 2})
+
+    assert asked == ["Pour 2 cups?"]
+    assert result.structured_content == {"cups": 2, "kind": "green"}
+
+
+async def test_a_client_that_cannot_be_asked_is_known(era: str) -> None:
+    async def pour_if_possible(call: ToolCall, _arguments: Pour) -> Poured:
+        return Poured(cups=0, kind=str((call.ask.can_confirm, call.ask.can_open_page)))
+
+    async with Client(host(pour_if_possible), mode=era) as client:
+        result = await client.call_tool("pour_tea", {"cups": 2})
+
+    assert result.structured_content["kind"] == "(False, False)"
+
+
+def test_only_the_host_knows_what_the_sdk_does_not_promise_to_keep() -> None:
     package = Path(host_module.__file__).parent
 
-    users = {path.name for path in package.glob("*.py") if "mcp" in imported(path)}
+    users = {path.relative_to(package).as_posix() for path in package.rglob("*.py") if UNPROMISED & imported(path)}
 
-    assert users == {"host.py", "stdio.py"}
+    assert users == {"host.py"}
 
 
 def imported(path: Path) -> set[str]:
-    """Return the distributions' packages that a module imports."""
+    """Return the modules that a module imports from."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module.partition(".")[0])
+            names.add(node.module)
     return names

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from servicetsunami.mcp.catalog import build_catalog
-from servicetsunami.mcp.host import wire_json
 from servicetsunami.mcp.spec import Catalog, ToolSpec
+from servicetsunami.mcp.wire import wire_json
 from servicetsunami.plugins import discover
 from servicetsunami.sdk import Json
 

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 import pytest
 
-from servicetsunami.operations.app import App, Caller
+from servicetsunami.operations.app import App
+from servicetsunami.operations.caller import Caller
 from servicetsunami.operations.scheduler import run_due
 from servicetsunami.operations.schedules import (
     add_schedule,

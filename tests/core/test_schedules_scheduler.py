@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from gardens import Garden
 
-from servicetsunami.operations.app import App, Caller
+from servicetsunami.operations.app import App
+from servicetsunami.operations.caller import Caller
 from servicetsunami.operations.scheduler import Scheduler, run_due
 from servicetsunami.operations.sync import cancel_run
 from servicetsunami.operations.sync_many import get_connection_sync, sync_connection

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from gardens import Garden
 
-from servicetsunami.operations.app import App, Caller
+from servicetsunami.operations.app import App
+from servicetsunami.operations.caller import Caller
 from servicetsunami.operations.sync import get_run, list_runs, sync_to_bronze
 from servicetsunami.sdk import ConfigError, TransientError
 

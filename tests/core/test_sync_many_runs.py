@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 import pytest
 
-from servicetsunami.operations.app import App, Caller
+from servicetsunami.operations.app import App
+from servicetsunami.operations.caller import Caller
 from servicetsunami.operations.models import ConnectionSync, RunView
 from servicetsunami.operations.sync import cancel_run, get_run
 from servicetsunami.operations.sync_many import get_connection_sync, sync_connection

@@ -17,7 +17,8 @@ import asyncpg
 import pytest
 
 from servicetsunami.cli.throwaway_postgres import ThrowawayServer, throwaway_postgres
-from servicetsunami.operations.app import App, Caller, local_caller, open_app
+from servicetsunami.operations.app import App, local_caller, open_app
+from servicetsunami.operations.caller import Caller
 from servicetsunami.operations.connections import connect_source
 from servicetsunami.operations.models import RunView
 from servicetsunami.operations.sync import sync_to_bronze

@@ -13,7 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from servicetsunami.operations.app import App, Caller
+from servicetsunami.operations.app import App
+from servicetsunami.operations.caller import Caller
 from servicetsunami.operations.models import RunView
 from servicetsunami.operations.sources import query_source
 from servicetsunami.operations.sync import get_run, list_runs, sync_to_bronze

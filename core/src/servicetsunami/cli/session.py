@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     import typer
     from pydantic import BaseModel
 
-    from servicetsunami.operations.app import App, Caller
+    from servicetsunami.operations.app import App
+    from servicetsunami.operations.caller import Caller
     from servicetsunami.runtime import LoadedSettings
 
 T = TypeVar("T")

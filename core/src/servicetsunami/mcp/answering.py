@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from servicetsunami.mcp.arguments import check_choices, check_names, parse
+from servicetsunami.mcp.asking import NeedsInput
 from servicetsunami.mcp.spec import ToolCall, ToolSpec
 from servicetsunami.mcp.text import problem_text
 from servicetsunami.operations.models import Result
@@ -44,7 +45,7 @@ async def _run(spec: ToolSpec, call: ToolCall, arguments: Mapping[str, Any]) -> 
     _check_tenant(getattr(parsed, "tenant_id", None), call.caller.tenant)
     try:
         return await spec.run(call, parsed)
-    except TsunamiError:
+    except (TsunamiError, NeedsInput):
         raise
     except Exception as error:  # the outermost handler: a fault of ours has no meaning for the caller
         raise _crashed(spec.name, error) from error

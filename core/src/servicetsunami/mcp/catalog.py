@@ -9,8 +9,8 @@ from typing import Any
 
 from servicetsunami.mcp import tools
 from servicetsunami.mcp.connecting import SourceClass, connect_source_tool, connect_tool, in_listing_order
-from servicetsunami.mcp.host import wire_json
 from servicetsunami.mcp.spec import Catalog, ToolSpec
+from servicetsunami.mcp.wire import wire_json
 from servicetsunami.operations.sync import SYNC_MODES
 from servicetsunami.sdk import ChangeFeed, Queryable, Sink
 

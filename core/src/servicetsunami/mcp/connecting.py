@@ -40,6 +40,7 @@ def connect_source_tool(connectors: Mapping[str, SourceClass]) -> ToolSpec:
         result=ConnectResult,
         run=_connect_source,
         text=text.connect_text,
+        scope="secrets:write",
         hints=_HINTS,
         # Of a connector that is not installed, the operation knows how to get it.
         open_choices=("connector",),
@@ -66,6 +67,7 @@ def connect_tool(name: str, cls: SourceClass) -> ToolSpec | None:
         result=ConnectResult,
         run=run,
         text=text.connect_text,
+        scope="secrets:write",
         hints=_HINTS,
         properties=properties,
         required=required,

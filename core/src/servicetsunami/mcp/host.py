@@ -1,4 +1,4 @@
-"""The MCP server: the one place that touches the MCP SDK's server side.
+"""The MCP server: the one place that touches what the MCP SDK does not promise to keep.
 
 Both protocol eras, up to 2025-11-25 and 2026-07-28, are served by the SDK's lowlevel `Server`; which one is spoken is
 the client's choice. `tests/core/test_mcp_host.py` fails if an upgrade of the SDK moves what is used here.
@@ -6,111 +6,162 @@ the client's choice. `tests/core/test_mcp_host.py` fails if an upgrade of the SD
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
-from mcp.server import CacheHint, Server, ServerRequestContext
+from mcp.server import CacheHint, InitializationOptions, NotificationOptions, Server
+from mcp.server.caching import CacheableMethod
+from mcp.server.extension import Extension, MethodBinding, compose_tool_call_handler
+from mcp.server.mcpserver import RequestStateBoundary, RequestStateSecurity
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, SubscriptionBus
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
     INVALID_PARAMS,
+    METHOD_NOT_FOUND,
     CallToolRequestParams,
-    CallToolResult,
+    CompleteRequestParams,
+    CompleteResult,
+    EmptyResult,
+    Icon,
+    ListPromptsResult,
+    ListResourcesResult,
+    ListResourceTemplatesResult,
     ListToolsResult,
     PaginatedRequestParams,
-    TextContent,
-    Tool,
-    ToolAnnotations,
+    SubscribeRequestParams,
+    SubscriptionsListenRequestParams,
+    SubscriptionsListenResult,
+    UnsubscribeRequestParams,
 )
 
-from servicetsunami.mcp.answering import answer
-from servicetsunami.mcp.spec import Catalog, Report, ToolCall, ToolSpec
-from servicetsunami.sdk import nearest
+from servicetsunami.mcp.surface import RequestContext, Surface, unknown_resource
+from servicetsunami.operations.paging import page
+from servicetsunami.sdk import ConfigError
 
-RequestContext = ServerRequestContext[dict[str, Any]]
+NAME = "servicetsunami"
+_PAGE = 100
 _LIST_IS_FRESH_MS = 60_000
+_LISTS: tuple[CacheableMethod, ...] = (
+    "tools/list",
+    "resources/list",
+    "resources/templates/list",
+    "prompts/list",
+)
+T = TypeVar("T")
 
 
 class Host(Server[dict[str, Any]]):
-    """Serves a catalog of tools. `call` makes what a tool may know of a request: who asks, and how to report."""
+    """Serves a surface: pages its lists, seals request states, applies extensions and tells of changes."""
 
     def __init__(
         self,
-        catalog: Catalog,
+        surface: Surface,
         *,
         version: str,
         instructions: str,
-        call: Callable[[RequestContext, Report], ToolCall],
+        bus: SubscriptionBus | None = None,
+        request_state: RequestStateSecurity | None = None,
+        extensions: Sequence[Extension] = (),
+        icons: Sequence[Icon] = (),
     ) -> None:
-        self._catalog = catalog
-        self._call = call
+        self.surface = surface
+        self.bus = bus or InMemorySubscriptionBus()
+        self._listen = ListenHandler(self.bus)
         super().__init__(
-            "servicetsunami",
+            NAME,
             version=version,
             title="ServiceTsunami",
             instructions=instructions,
-            cache_hints={"tools/list": CacheHint(ttl_ms=_LIST_IS_FRESH_MS, scope="private")},
-            get_tool_input_schema=self._input_schema,
+            icons=list(icons) or None,
+            cache_hints=dict.fromkeys(_LISTS, CacheHint(ttl_ms=_LIST_IS_FRESH_MS, scope="private")),
+            get_tool_input_schema=surface.tool_input_schema,
             on_list_tools=self._list_tools,
-            on_call_tool=self._call_tool,
+            on_call_tool=surface.call_tool,
+            on_list_resources=self._list_resources,
+            on_list_resource_templates=self._list_resource_templates,
+            on_read_resource=surface.read_resource,
+            on_subscribe_resource=self._subscribe,
+            on_unsubscribe_resource=self._unsubscribe,
+            on_subscriptions_listen=self._listen_to,
+            on_list_prompts=self._list_prompts,
+            on_get_prompt=surface.get_prompt,
+            on_completion=self._complete,
         )
+        security = request_state or RequestStateSecurity.ephemeral()
+        self.middleware.append(RequestStateBoundary(security, default_audience=NAME))
+        self._extend(extensions)
 
-    def _input_schema(self, name: str) -> dict[str, Any] | None:
-        spec = self._catalog.callable.get(name)
-        return spec.input_schema if spec else None
+    def create_initialization_options(
+        self, notification_options: NotificationOptions | None = None, *args: Any, **kwargs: Any
+    ) -> InitializationOptions:
+        """Return the options of a handshake; without these, clients up to 2025-11-25 are told that no list changes."""
+        options = notification_options or NotificationOptions(True, True, True)
+        return super().create_initialization_options(options, *args, **kwargs)
 
-    async def _list_tools(self, _context: RequestContext, _params: PaginatedRequestParams | None) -> ListToolsResult:
-        return ListToolsResult(tools=[wire_tool(spec) for spec in self._catalog.listed])
+    def _extend(self, extensions: Sequence[Extension]) -> None:
+        for extension in extensions:
+            self.extensions[extension.identifier] = extension.settings()
+            for method in extension.methods():
+                self.add_request_handler(method.method, method.params_type, _gated(method))
+        if extensions:
+            handler = compose_tool_call_handler(list(extensions), self.surface.call_tool)
+            self.add_request_handler("tools/call", CallToolRequestParams, handler)
 
-    async def _call_tool(self, context: RequestContext, params: CallToolRequestParams) -> CallToolResult:
-        spec = self._catalog.callable.get(params.name)
-        if spec is None:
-            raise self._unknown_tool(params.name)
-        call = self._call(context, _rising(context.session.report_progress))
-        given = await answer(spec, call, params.arguments or {})
-        return CallToolResult(
-            content=[TextContent(type="text", text=given.text)],
-            structured_content=given.structured,
-            is_error=given.is_error,
-        )
+    async def _list_tools(self, context: RequestContext, _params: PaginatedRequestParams | None) -> ListToolsResult:
+        # In one page: there are at most 24, and not every client follows a cursor.
+        return ListToolsResult(tools=list(await self.surface.tools(context)))
 
-    def _unknown_tool(self, name: str) -> MCPError:
-        near = nearest(name[:64], self._catalog.callable)
-        meant = f"; did you mean {', '.join(near)}?" if near else ""
-        return MCPError(INVALID_PARAMS, f"Unknown tool: {name[:64]}{meant}")
+    async def _list_resources(
+        self, context: RequestContext, params: PaginatedRequestParams | None
+    ) -> ListResourcesResult:
+        shown, cursor = _page(await self.surface.resources(context), params)
+        return ListResourcesResult(resources=shown, next_cursor=cursor)
+
+    async def _list_resource_templates(
+        self, context: RequestContext, params: PaginatedRequestParams | None
+    ) -> ListResourceTemplatesResult:
+        shown, cursor = _page(await self.surface.resource_templates(context), params)
+        return ListResourceTemplatesResult(resource_templates=shown, next_cursor=cursor)
+
+    async def _list_prompts(self, context: RequestContext, params: PaginatedRequestParams | None) -> ListPromptsResult:
+        shown, cursor = _page(await self.surface.prompts(context), params)
+        return ListPromptsResult(prompts=shown, next_cursor=cursor)
+
+    async def _complete(self, context: RequestContext, params: CompleteRequestParams) -> CompleteResult:
+        return CompleteResult(completion=await self.surface.complete(context, params))
+
+    async def _subscribe(self, context: RequestContext, params: SubscribeRequestParams) -> EmptyResult:
+        await self._check_watch(context, params.uri)
+        return EmptyResult()
+
+    async def _unsubscribe(self, context: RequestContext, params: UnsubscribeRequestParams) -> EmptyResult:
+        await self._check_watch(context, params.uri)
+        return EmptyResult()
+
+    async def _listen_to(
+        self, context: RequestContext, params: SubscriptionsListenRequestParams
+    ) -> SubscriptionsListenResult:
+        for uri in params.notifications.resource_subscriptions or ():
+            await self._check_watch(context, uri)
+        return await self._listen(context, params)
+
+    async def _check_watch(self, context: RequestContext, uri: str) -> None:
+        if not await self.surface.may_watch(context, uri):
+            raise unknown_resource()
 
 
-def wire_tool(spec: ToolSpec) -> Tool:
-    """Return a tool as clients see it in the list."""
-    return Tool(
-        name=spec.name,
-        title=spec.title,
-        description=spec.description,
-        input_schema=spec.input_schema,
-        output_schema=spec.output_schema,
-        annotations=ToolAnnotations(
-            read_only_hint=spec.hints.read_only,
-            destructive_hint=spec.hints.destructive,
-            idempotent_hint=spec.hints.idempotent,
-            open_world_hint=spec.hints.open_world,
-        ),
-        # Claude Code finds tools by search; this shows the few that every conversation needs at once.
-        _meta={"anthropic/alwaysLoad": True} if spec.always_load else None,
-    )
+def _page(items: Sequence[T], params: PaginatedRequestParams | None) -> tuple[list[T], str | None]:
+    try:
+        shown, cursor = page(items, params.cursor if params else None, _PAGE)
+    except ConfigError as error:
+        raise MCPError(INVALID_PARAMS, error.message) from None
+    return list(shown), cursor
 
 
-def wire_json(spec: ToolSpec) -> dict[str, Any]:
-    """Return a tool as it stands in the list, as JSON."""
-    return wire_tool(spec).model_dump(mode="json", by_alias=True, exclude_none=True)
+def _gated(method: MethodBinding) -> Any:
+    async def handle(context: RequestContext, params: Any) -> Any:
+        if method.protocol_versions is not None and context.protocol_version not in method.protocol_versions:
+            raise MCPError(METHOD_NOT_FOUND, f"Unknown method: {method.method}")
+        return await method.handler(context, params)
 
-
-def _rising(send: Report) -> Report:
-    """Report only progress: the protocol wants every value above the one before."""
-    last = 0.0
-
-    async def report(done: float, total: float | None, message: str) -> None:
-        nonlocal last
-        if done > last:
-            last = done
-            await send(done, total, message)
-
-    return report
+    return handle

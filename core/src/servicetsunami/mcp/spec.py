@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from servicetsunami.mcp.arguments import Arguments
 from servicetsunami.mcp.schemas import input_schema, output_schema
+from servicetsunami.operations.caller import Scope
 from servicetsunami.operations.models import Result
 from servicetsunami.sdk import Json
 
 if TYPE_CHECKING:
-    from servicetsunami.operations.app import App, Caller
+    from servicetsunami.mcp.asking import Asking
+    from servicetsunami.operations.app import App
+    from servicetsunami.operations.caller import Caller
 
 Report = Callable[[float, float | None, str], Awaitable[None]]
 """Tells the client how far a call is: done, total (None if unknown), in words."""
@@ -26,6 +29,7 @@ class ToolCall:
     app: App
     caller: Caller
     report: Report
+    ask: Asking
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class ToolSpec:
     """Called with the parsed arguments; calls one operation."""
     text: Callable[[Any], str]
     """Says the result in a few words, for clients that show text."""
+    scope: Scope
+    """What a caller's token must allow to see and call it."""
     hints: Hints = field(default_factory=Hints)
     properties: Mapping[str, Json] | None = None
     """Schemas of arguments that depend on what is installed; they add to or replace those of `arguments`."""
@@ -62,6 +68,8 @@ class ToolSpec:
     """Arguments whose unknown choices the operation answers itself, since it has more to say of them."""
     always_load: bool = False
     """True for the few tools a client should show a model without a search."""
+    view: str | None = None
+    """URI of the `ui://` page that shows its result, in clients that render MCP Apps."""
 
     @cached_property
     def input_schema(self) -> Json:

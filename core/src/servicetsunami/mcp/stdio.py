@@ -8,8 +8,7 @@ from servicetsunami import __version__
 from servicetsunami.mcp.standard_input import until_signalled
 
 if TYPE_CHECKING:
-    from servicetsunami.mcp.host import Host, RequestContext
-    from servicetsunami.mcp.spec import Report, ToolCall
+    from servicetsunami.mcp.host import Host
     from servicetsunami.operations.app import App
 
 
@@ -31,13 +30,9 @@ def make_host(app: App) -> Host:
     from servicetsunami.mcp.catalog import build_catalog
     from servicetsunami.mcp.host import Host
     from servicetsunami.mcp.instructions import instructions
-    from servicetsunami.mcp.spec import ToolCall
+    from servicetsunami.mcp.product import Product
     from servicetsunami.operations.app import local_caller
 
     catalog = build_catalog(app.plugins.connectors, app.warehouse_class)
     caller = local_caller(app)
-
-    def call(_context: RequestContext, report: Report) -> ToolCall:
-        return ToolCall(app, caller, report)
-
-    return Host(catalog, version=__version__, instructions=instructions(catalog), call=call)
+    return Host(Product(app, catalog, lambda _context: caller), version=__version__, instructions=instructions(catalog))

@@ -109,6 +109,7 @@ TEST_CONNECTION = ToolSpec(
     result=TestResult,
     run=_test_connection,
     text=text.test_text,
+    scope="sync",
     hints=Hints(idempotent=True, open_world=True),
 )
 
@@ -123,6 +124,7 @@ LIST_CONNECTIONS = ToolSpec(
     result=ConnectionList,
     run=_list_connections,
     text=text.connections_text,
+    scope="read",
     hints=_READS,
 )
 
@@ -137,6 +139,7 @@ DELETE_CONNECTION = ToolSpec(
     result=DeleteResult,
     run=_delete_connection,
     text=text.delete_text,
+    scope="admin",
     hints=Hints(destructive=True),
 )
 
@@ -152,6 +155,7 @@ LIST_SOURCE_TABLES = ToolSpec(
     result=SourceTables,
     run=_list_source_tables,
     text=text.source_tables_text,
+    scope="read",
     hints=_READS_OUTSIDE,
 )
 
@@ -167,6 +171,7 @@ SYNC_TO_BRONZE = ToolSpec(
     result=RunView,
     run=_sync_to_bronze,
     text=text.run_text,
+    scope="sync",
     hints=Hints(idempotent=True, open_world=True),
 )
 
@@ -181,6 +186,7 @@ GET_RUN = ToolSpec(
     result=RunView,
     run=_get_run,
     text=text.run_text,
+    scope="read",
     hints=_READS,
 )
 
@@ -195,6 +201,7 @@ CANCEL_RUN = ToolSpec(
     result=RunView,
     run=_cancel_run,
     text=text.run_text,
+    scope="sync",
     hints=Hints(destructive=True, idempotent=True),
 )
 
@@ -209,6 +216,7 @@ QUERY_SOURCE = ToolSpec(
     result=QueryResult,
     run=_query_source,
     text=text.query_text,
+    scope="read",
     hints=_READS_OUTSIDE,
 )
 
@@ -224,6 +232,7 @@ QUERY_SQL = ToolSpec(
     result=QueryResult,
     run=_query_sql,
     text=text.query_text,
+    scope="read",
     hints=_READS,
     always_load=True,
 )
@@ -239,6 +248,7 @@ LIST_TABLES = ToolSpec(
     result=TableList,
     run=_list_tables,
     text=text.tables_text,
+    scope="read",
     hints=_READS,
     always_load=True,
 )
@@ -254,6 +264,7 @@ DESCRIBE_TABLE = ToolSpec(
     result=TableDescription,
     run=_describe_table,
     text=text.description_text,
+    scope="read",
     hints=_READS,
     always_load=True,
 )

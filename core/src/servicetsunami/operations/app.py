@@ -6,12 +6,12 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from servicetsunami.operations.caller import Caller
 from servicetsunami.operations.joint_runs import JointRuns
 from servicetsunami.operations.problems import config_error
 from servicetsunami.operations.runs import RunKeeper
@@ -30,15 +30,6 @@ from servicetsunami.runtime import (
     refuse_unserved,
 )
 from servicetsunami.sdk import Config, ConfigError, Sink, Source, Warehouse
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who calls: the tenant comes from here and from nothing the caller says."""
-
-    tenant: str
-    local: bool = True
-    """True on stdio and the command line: the caller is the person whose machine this is."""
 
 
 class App:

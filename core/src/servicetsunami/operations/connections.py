@@ -17,7 +17,8 @@ from servicetsunami.records import Connection
 from servicetsunami.sdk import Json, Source, TsunamiError, secret_fields
 
 if TYPE_CHECKING:
-    from servicetsunami.operations.app import App, Caller
+    from servicetsunami.operations.app import App
+    from servicetsunami.operations.caller import Caller
 
 PASSED_THROUGH_NOTICE = (
     "The secret passed through this conversation. It is stored encrypted and never given back; to keep secrets out of "

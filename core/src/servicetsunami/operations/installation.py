@@ -23,7 +23,8 @@ from servicetsunami.operations.models import (
 from servicetsunami.sdk import TsunamiError
 
 if TYPE_CHECKING:
-    from servicetsunami.operations.app import App, Caller
+    from servicetsunami.operations.app import App
+    from servicetsunami.operations.caller import Caller
     from servicetsunami.plugins import Plugins
     from servicetsunami.runtime import LoadedSettings
 

@@ -18,7 +18,8 @@ from servicetsunami.sdk import PermanentError, Problem, TsunamiError
 from servicetsunami.sync.crash import plugin_crashed
 
 if TYPE_CHECKING:
-    from servicetsunami.operations.app import App, Caller
+    from servicetsunami.operations.app import App
+    from servicetsunami.operations.caller import Caller
 
 log = logging.getLogger(__name__)
 _BEAT_SECONDS = 1.0

@@ -16,7 +16,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
-from servicetsunami.operations.app import App, Caller
+from servicetsunami.operations.app import App
+from servicetsunami.operations.caller import Caller
 from servicetsunami.operations.joint_runs import PlannedTable
 from servicetsunami.operations.models import RunList
 from servicetsunami.operations.recurrence import following

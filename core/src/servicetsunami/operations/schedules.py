@@ -15,7 +15,8 @@ from servicetsunami.records import Connection, Run, Schedule
 from servicetsunami.sdk import ConfigError, NotFound, nearest
 
 if TYPE_CHECKING:
-    from servicetsunami.operations.app import App, Caller
+    from servicetsunami.operations.app import App
+    from servicetsunami.operations.caller import Caller
 
 
 async def add_schedule(

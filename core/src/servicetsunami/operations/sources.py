@@ -26,7 +26,8 @@ from servicetsunami.sdk import (
 )
 
 if TYPE_CHECKING:
-    from servicetsunami.operations.app import App, Caller
+    from servicetsunami.operations.app import App
+    from servicetsunami.operations.caller import Caller
 
 _COLUMNS_SHOWN_UP_TO = 10
 """With more tables than this in one answer the columns are left out: a model reads the list first."""

@@ -24,7 +24,8 @@ from servicetsunami.sync.keyless import no_key
 from servicetsunami.sync.naming import wanted_tables
 
 if TYPE_CHECKING:
-    from servicetsunami.operations.app import App, Caller
+    from servicetsunami.operations.app import App
+    from servicetsunami.operations.caller import Caller
 
 SYNC_MODES: tuple[SyncMode, ...] = ("incremental", "full", "changes")
 """Every mode there is; `changes` needs a connector with a change feed."""

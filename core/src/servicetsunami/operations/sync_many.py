@@ -17,7 +17,8 @@ from servicetsunami.records import Connection, Run
 from servicetsunami.sdk import ConfigError, NotFound, Problem, Stream, nearest
 
 if TYPE_CHECKING:
-    from servicetsunami.operations.app import App, Caller
+    from servicetsunami.operations.app import App
+    from servicetsunami.operations.caller import Caller
 
 _WATCH_SECONDS = 0.25
 _LOOK_SECONDS = 0.1

@@ -24,7 +24,8 @@ from servicetsunami.sdk import Json, QueryLimits, Sink, TableDetails, TableName,
 from servicetsunami.sdk.sql import guard_databricks
 
 if TYPE_CHECKING:
-    from servicetsunami.operations.app import App, Caller
+    from servicetsunami.operations.app import App
+    from servicetsunami.operations.caller import Caller
 
 LAYERS = ("bronze", "silver", "gold")
 T = TypeVar("T")

@@ -118,10 +118,54 @@ class Settings(BaseModel):
     databricks_host: str | None = Field(None, description="Databricks workspace, such as `adb-1.azuredatabricks.net`.")
     databricks_token: SecretStr | None = Field(None, description="Access token for the Databricks workspace.")
     databricks_warehouse_id: str | None = Field(None, description="SQL warehouse in the Databricks workspace.")
-    mcp_port: int = Field(8085, ge=1, le=65535, description="Port of the MCP server over HTTP.")
-    mcp_transport: Literal["stdio", "http", "streamable-http", "sse"] = Field(
-        "stdio", description="How MCP clients talk to the server. Only `stdio` is served yet."
+    read_only: bool = Field(
+        False,
+        description="Whether everybody may only look and ask: nothing is connected, synced, deleted or exported.",
     )
+    secrets_in_tools: Literal["allow", "forbid"] | None = Field(
+        None,
+        description="Whether passwords and the like may be arguments of tools, where the model sees them. By default "
+        "`allow` over stdio, `forbid` over HTTP.",
+    )
+    secret_references: Names = Field(
+        (),
+        description="Patterns of secrets on this machine that a connection may refer to instead of holding them, such "
+        "as `env:SHOP_*` or `file:/run/secrets/*`. By default `env:TSUNAMI_SECRET_*` and the keyring entries of the "
+        "service `servicetsunami`, over stdio and on the command line only.",
+    )
+    mcp_transport: Literal["stdio", "http", "streamable-http", "sse"] = Field(
+        "stdio",
+        description="How MCP clients talk to the server: `stdio`, `streamable-http` (`http` means the same), or `sse`, "
+        "which also serves clients that speak nothing newer.",
+    )
+    mcp_host: str = Field("127.0.0.1", description="Address the MCP server listens on over HTTP.")
+    mcp_port: int = Field(8085, ge=1, le=65535, description="Port of the MCP server over HTTP.")
+    mcp_public_url: str | None = Field(
+        None, description="Address by which clients reach the server over HTTP, such as `https://mcp.example.com/mcp`."
+    )
+    mcp_allowed_hosts: Names = Field(
+        (), description="Values of the `Host` header that are served over HTTP, besides those of this machine."
+    )
+    mcp_allowed_origins: Names = Field((), description="Web origins that may use the server over HTTP.")
+    mcp_max_request_bytes: int = Field(
+        4 * 1024 * 1024, ge=65_536, description="How long a request over HTTP may be, in bytes."
+    )
+    mcp_workers: int = Field(1, ge=1, le=64, description="How many processes serve HTTP.")
+    mcp_auth_issuer: str | None = Field(
+        None, description="Who issues the tokens that callers over HTTP prove themselves with; their `iss`."
+    )
+    mcp_auth_audience: str | None = Field(
+        None, description="Whom the tokens are for; their `aud`. By default `mcp_public_url`."
+    )
+    mcp_auth_jwks_url: str | None = Field(None, description="Where the issuer publishes its keys.")
+    mcp_auth_key: SecretStr | None = Field(
+        None,
+        description="The issuer's public key in PEM, or a shared secret of 32 bytes or more, instead of a JWKS URL.",
+    )
+    mcp_auth_algorithms: Names = Field(
+        ("RS256", "ES256", "EdDSA"), description="Signature algorithms of tokens; `HS256` with a shared secret."
+    )
+    mcp_auth_tenant_claim: str = Field("tenant", description="The claim of a token that names the tenant.")
 
 
 def variable_of(name: str) -> str:

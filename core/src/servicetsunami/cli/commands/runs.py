@@ -12,7 +12,8 @@ from servicetsunami.cli.screen import Screen
 from servicetsunami.cli.session import emit, perform
 
 if TYPE_CHECKING:
-    from servicetsunami.operations.app import App, Caller
+    from servicetsunami.operations.app import App
+    from servicetsunami.operations.caller import Caller
     from servicetsunami.operations.models import RunList
 
 
