@@ -55,10 +55,3 @@ def test_a_sink_that_is_named_outright_wins_over_databricks_variables() -> None:
     refuse_unserved(settings, {"lakehouse"})
 
     assert active_sink(settings, {"databricks", "lakehouse"}) == "lakehouse"
-
-
-@pytest.mark.parametrize("transport", ["http", "streamable-http", "sse"])
-def test_a_transport_that_is_not_served_is_refused(transport: str) -> None:
-    error = _refusal({"lakehouse"}, mcp_transport=transport)
-
-    assert (error.code, error.field) == ("transport_unavailable", "mcp_transport")

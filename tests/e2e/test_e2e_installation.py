@@ -223,10 +223,11 @@ REFUSALS = {
         """install a Databricks sink, or set TSUNAMI_SINK=lakehouse to use the lakehouse on this machine although
         DATABRICKS_HOST, DATABRICKS_TOKEN is set""",
     ),
-    "transport_unavailable": (
-        {"MCP_TRANSPORT": "streamable-http"},
-        "the MCP transport 'streamable-http' is not served by this release, so it does not start",
-        "unset MCP_TRANSPORT, or set it to stdio, and let the client start `tsunami serve`",
+    "http_needs_authentication": (
+        {"MCP_TRANSPORT": "streamable-http", "TSUNAMI_MCP_HOST": "0.0.0.0"},
+        "the MCP server would serve 0.0.0.0 without knowing who calls, so it does not start",
+        """set TSUNAMI_MCP_AUTH_ISSUER, TSUNAMI_MCP_PUBLIC_URL and TSUNAMI_MCP_AUTH_JWKS_URL (or TSUNAMI_MCP_AUTH_KEY),
+        or serve this machine only: leave TSUNAMI_MCP_HOST at 127.0.0.1 and allow no other host""",
     ),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from servicetsunami.cli.options import Spoken
@@ -21,12 +22,12 @@ T = TypeVar("T")
 R = TypeVar("R", bound="BaseModel")
 
 
-def settings_of(context: typer.Context) -> LoadedSettings:
-    """Load the settings in force: flags, environment, files, defaults."""
+def settings_of(context: typer.Context, **chosen: str) -> LoadedSettings:
+    """Load the settings in force: the command's own options, flags, environment, files, defaults."""
     from servicetsunami.runtime import load_settings
 
     spoken = context.find_object(Spoken)
-    return load_settings(spoken.settings if spoken is not None else None)
+    return load_settings({**(spoken.settings if spoken is not None else {}), **chosen})
 
 
 def perform(context: typer.Context, work: Callable[[App, Caller], Awaitable[T]]) -> T:
@@ -37,7 +38,7 @@ def perform(context: typer.Context, work: Callable[[App, Caller], Awaitable[T]])
 
         async with open_app(settings_of(context)) as app:
             log_to_stderr(app)
-            return await work(app, local_caller(app))
+            return await work(app, replace(local_caller(app), by_model=False))
 
     return asyncio.run(run())
 

@@ -98,6 +98,10 @@ class Host(Server[dict[str, Any]]):
         options = notification_options or NotificationOptions(True, True, True)
         return super().create_initialization_options(options, *args, **kwargs)
 
+    def end_streams(self) -> None:
+        """Let every stream of changes end, so that its client knows that the server stops."""
+        self._listen.close()
+
     def _extend(self, extensions: Sequence[Extension]) -> None:
         for extension in extensions:
             self.extensions[extension.identifier] = extension.settings()

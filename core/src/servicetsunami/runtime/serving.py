@@ -21,12 +21,10 @@ def active_sink(settings: Settings, installed: Collection[str]) -> str:
 def refuse_unserved(settings: Settings, installed_sinks: Collection[str]) -> None:
     """Raise `ConfigError` for what the settings ask for and nobody here can serve.
 
-    Codes: `records_remote_unavailable`, `sink_databricks_unavailable`, `sink_databricks_incomplete`,
-    `transport_unavailable`.
+    Codes: `records_remote_unavailable`, `sink_databricks_unavailable`, `sink_databricks_incomplete`.
     """
     _refuse_remote_records(settings)
     _refuse_databricks(settings, installed_sinks)
-    _refuse_transport(settings)
 
 
 def _refuse_remote_records(settings: Settings) -> None:
@@ -60,16 +58,6 @@ def _refuse_databricks(settings: Settings, installed: Collection[str]) -> None:
             code="sink_databricks_incomplete",
             field=missing[0].lower(),
             fix=f"set {', '.join(missing)}, {instead}",
-        )
-
-
-def _refuse_transport(settings: Settings) -> None:
-    if settings.mcp_transport != "stdio":
-        raise ConfigError(
-            f"the MCP transport '{settings.mcp_transport}' is not served by this release, so it does not start",
-            code="transport_unavailable",
-            field="mcp_transport",
-            fix="unset MCP_TRANSPORT, or set it to stdio, and let the client start `tsunami serve`",
         )
 
 

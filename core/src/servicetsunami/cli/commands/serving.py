@@ -4,15 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from servicetsunami.cli.session import log_to_stderr, settings_of
 
+if TYPE_CHECKING:
+    from servicetsunami.runtime import LoadedSettings
 
-def serve(context: typer.Context) -> None:
-    """Serve an MCP client such as Claude, over stdio."""
+
+def serve(
+    context: typer.Context,
+    http: Annotated[
+        bool, typer.Option("--http", help="Serve over HTTP, whatever MCP_TRANSPORT says; see --port.")
+    ] = False,
+    port: Annotated[int | None, typer.Option(help="Port to serve HTTP on, instead of MCP_PORT.")] = None,
+) -> None:
+    """Serve MCP clients such as Claude: over stdio, or over HTTP where MCP_TRANSPORT says so."""
+    loaded = settings_of(context, **_chosen(http=http, port=port))
+    if loaded.settings.mcp_transport == "stdio":
+        _serve_stdio(loaded)
+    else:
+        _serve_http(loaded)
+
+
+def _chosen(*, http: bool, port: int | None) -> dict[str, str]:
+    transport = {"mcp_transport": "streamable-http"} if http else {}
+    return transport if port is None else {**transport, "mcp_port": str(port)}
+
+
+def _serve_stdio(loaded: LoadedSettings) -> None:
     from servicetsunami.mcp.stdio import serve_stdio
     from servicetsunami.operations.app import open_app
 
@@ -20,10 +42,28 @@ def serve(context: typer.Context) -> None:
         typer.echo("tsunami serve speaks MCP with a program, not with a person; end it with Ctrl-C", err=True)
 
     async def run() -> None:
-        async with open_app(settings_of(context)) as app:
+        async with open_app(loaded) as app:
             log_to_stderr(app)
             await serve_stdio(app)
 
+    asyncio.run(run())
+
+
+def _serve_http(loaded: LoadedSettings) -> None:
+    from servicetsunami.mcp.http.serving import listen, serve_http
+    from servicetsunami.operations.app import open_app
+    from servicetsunami.runtime.exposure import endpoint_of, refuse_exposure
+
+    refuse_exposure(loaded.settings)
+    sockets = [listen(loaded.settings)]
+
+    async def run() -> None:
+        async with open_app(loaded) as app:
+            log_to_stderr(app)
+            await serve_http(app, sockets)
+
+    if sys.stderr.isatty():
+        typer.echo(f"serving MCP at {endpoint_of(loaded.settings)}; end it with Ctrl-C", err=True)
     asyncio.run(run())
 
 

@@ -1,0 +1,61 @@
+"""The server as an ASGI application: one endpoint for both protocol eras, behind a gate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mcp.server.transport_security import TransportSecuritySettings
+
+from servicetsunami import __version__
+from servicetsunami.mcp.catalog import build_catalog
+from servicetsunami.mcp.host import Host
+from servicetsunami.mcp.http.gate import Gate
+from servicetsunami.mcp.http.health import health_routes
+from servicetsunami.mcp.instructions import instructions
+from servicetsunami.mcp.product import Product
+from servicetsunami.operations.caller import Caller
+from servicetsunami.runtime.exposure import hosts_of, origins_of
+
+if TYPE_CHECKING:
+    from servicetsunami.mcp.product import Who
+    from servicetsunami.mcp.surface import RequestContext
+    from servicetsunami.operations.app import App
+
+PATH = "/mcp"
+_ANONYMOUS = "This server does not check who calls it and serves this machine only, as tenant '{tenant}'."
+_MOST_SESSIONS = 1_000
+
+
+class HttpServer:
+    """What is served over HTTP."""
+
+    def __init__(self, app: App) -> None:
+        self.host = _host(app, _anonymous(app))
+        self._app = app
+        settings = app.settings
+        inner = self.host.streamable_http_app(
+            streamable_http_path=PATH,
+            max_request_body_size=settings.mcp_max_request_bytes,
+            max_sessions=_MOST_SESSIONS,
+            transport_security=TransportSecuritySettings(
+                allowed_hosts=list(hosts_of(settings)), allowed_origins=list(origins_of(settings))
+            ),
+            custom_starlette_routes=health_routes(app, lambda: self.gate.is_closing),
+        )
+        self.gate = Gate(inner)
+
+    async def close(self, patience_seconds: float) -> None:
+        """Serve nobody new, and wait until those who were let in are answered or time is up."""
+        await self.gate.close(self.host.end_streams, patience_seconds)
+
+
+def _host(app: App, who: Who) -> Host:
+    catalog = build_catalog(app.plugins.connectors, app.warehouse_class)
+    told = f"{instructions(catalog)}\n{_ANONYMOUS.format(tenant=app.settings.tenant)}"
+    return Host(Product(app, catalog, who), version=__version__, instructions=told)
+
+
+def _anonymous(app: App) -> Callable[[RequestContext], Caller]:
+    caller = Caller(app.settings.tenant, local=False, subject="anonymous")
+    return lambda _context: caller
