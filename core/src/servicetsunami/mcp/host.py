@@ -12,8 +12,17 @@ from typing import Any, TypeVar
 from mcp.server import CacheHint, InitializationOptions, NotificationOptions, Server
 from mcp.server.caching import CacheableMethod
 from mcp.server.extension import Extension, MethodBinding, compose_tool_call_handler
-from mcp.server.mcpserver import RequestStateBoundary, RequestStateSecurity
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, SubscriptionBus
+from mcp.server.mcpserver import RequestStateBoundary, RequestStateSecurity, require_client_extension
+from mcp.server.subscriptions import (
+    InMemorySubscriptionBus,
+    ListenHandler,
+    PromptsListChanged,
+    ResourcesListChanged,
+    ResourceUpdated,
+    ServerEvent,
+    SubscriptionBus,
+    ToolsListChanged,
+)
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
     INVALID_PARAMS,
@@ -38,6 +47,22 @@ from servicetsunami.mcp.surface import RequestContext, Surface, unknown_resource
 from servicetsunami.operations.paging import page
 from servicetsunami.sdk import ConfigError
 
+# The rest of the product takes these from here, so that an upgrade of the SDK is met in one place.
+__all__ = [
+    "NAME",
+    "Extension",
+    "Host",
+    "InMemorySubscriptionBus",
+    "MethodBinding",
+    "PromptsListChanged",
+    "RequestStateSecurity",
+    "ResourceUpdated",
+    "ResourcesListChanged",
+    "ServerEvent",
+    "SubscriptionBus",
+    "ToolsListChanged",
+    "require_client_extension",
+]
 NAME = "servicetsunami"
 _PAGE = 100
 _LIST_IS_FRESH_MS = 60_000
