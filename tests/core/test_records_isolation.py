@@ -69,6 +69,8 @@ OF_THE_INSTALLATION = {
     "lease",
     "lease_owner",
     "release",
+    "derived_key",
+    "spend",
 }
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from servicetsunami.cli.throwaway_postgres import ThrowawayServer, throwaway_postgres
-from servicetsunami.operations.connections import delete_connection
+from servicetsunami.operations.deleting import delete_connection
 from servicetsunami.operations.models import RunView
 
 SETTINGS = {"wal_level": "logical", "max_replication_slots": "20"}
@@ -100,7 +101,7 @@ def test_a_deleted_connection_leaves_no_slot_at_the_source(lake: Any) -> None:
     lake.sync(connection, "people", "changes")
     before = lake.database.rows(SLOTS)
 
-    result = lake.do(lambda app, caller: delete_connection(app, caller, connection))
+    result = lake.do(lambda app, caller: delete_connection(app, replace(caller, by_model=False), connection))
 
     assert (before, lake.database.rows(SLOTS)) == ([(1,)], [(0,)])
     assert "people" in result.notes[0]

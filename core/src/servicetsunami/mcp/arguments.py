@@ -16,6 +16,7 @@ RunId = Annotated[str, Field(description="Id of a run, from sync_to_bronze.")]
 TenantId = Annotated[str | None, Field(description="Leave out: your own tenant is used.")]
 Limit = Annotated[int | None, Field(ge=1, le=1000, description="Most rows to return; 200 if left out.")]
 WaitSeconds = Annotated[float, Field(ge=0, le=300, description="How long to wait for the run to end.")]
+ConfirmationToken = Annotated[str | None, Field(description="From the answer before, once the person agreed.")]
 Cursor = Annotated[str | None, Field(description="next_cursor of the answer before.")]
 
 
@@ -72,6 +73,12 @@ class OneConnection(Arguments):
     """Arguments of a tool about one connection."""
 
     connection_id: ConnectionId
+
+
+class DeleteConnection(OneConnection):
+    """Arguments of delete_connection."""
+
+    confirmation_token: ConfirmationToken = None
 
 
 class ListSourceTables(OneConnection):

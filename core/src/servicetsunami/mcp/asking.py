@@ -81,7 +81,7 @@ class Asking:
 
     async def _ask(self, key: str, request: ElicitRequest, state: str) -> ElicitResult:
         given: Any = (self._params.input_responses or {}).get(key)
-        if given is not None:
+        if given is not None and self.state is not None:  # without our state it answers what nobody asked
             return ElicitResult.model_validate(given if isinstance(given, dict) else given.model_dump())
         if self._context.protocol_version >= _NO_BACK_CHANNEL_SINCE:
             raise NeedsInput(key, request, state)

@@ -62,10 +62,20 @@ def connections_text(result: ConnectionList) -> str:
 
 
 def delete_text(result: DeleteResult) -> str:
-    """Say what was deleted and what stays."""
-    kept = f" Its tables stay: {', '.join(result.kept_tables)}." if result.kept_tables else ""
-    notes = "".join(f" {note}" for note in result.notes)
-    return f"Deleted the connection '{result.name}' ({result.connection_id}) and its secrets.{kept}{notes}"
+    """Say what was deleted and what stays, or what would."""
+    what = f"the connection '{result.name}' ({result.connection_id})"
+    if result.status == "kept":
+        return f"Nothing was deleted: the person said no, so {what} stays as it is."
+    asks = result.status == "needs_confirmation"
+    return _lines(
+        [
+            f"This would delete {what} and its secrets." if asks else f"Deleted {what} and its secrets.",
+            f"Its tables stay: {', '.join(result.kept_tables)}." if result.kept_tables else "",
+            f"Its schedules go: {', '.join(result.schedules)}." if result.schedules else "",
+            *result.notes,
+            f"confirmation_token: {result.confirmation_token}" if asks else "",
+        ]
+    )
 
 
 def source_tables_text(result: SourceTables) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from servicetsunami.mcp import text
 from servicetsunami.mcp.arguments import (
+    DeleteConnection,
     DescribeTable,
     GetRun,
     ListSourceTables,
@@ -16,7 +17,7 @@ from servicetsunami.mcp.arguments import (
     SyncToBronze,
 )
 from servicetsunami.mcp.spec import Hints, ToolCall, ToolSpec
-from servicetsunami.operations import connections, sources, sync, tables
+from servicetsunami.operations import connections, deleting, sources, sync, tables
 from servicetsunami.operations.models import (
     ConnectionList,
     DeleteResult,
@@ -40,8 +41,14 @@ async def _list_connections(call: ToolCall, _arguments: NoArguments) -> Connecti
     return await connections.list_connections(call.app, call.caller)
 
 
-async def _delete_connection(call: ToolCall, arguments: OneConnection) -> DeleteResult:
-    return await connections.delete_connection(call.app, call.caller, arguments.connection_id)
+async def _delete_connection(call: ToolCall, arguments: DeleteConnection) -> DeleteResult:
+    return await deleting.delete_connection(
+        call.app,
+        call.caller,
+        arguments.connection_id,
+        confirmation_token=arguments.confirmation_token,
+        person=call.ask,
+    )
 
 
 async def _list_source_tables(call: ToolCall, arguments: ListSourceTables) -> SourceTables:
@@ -132,10 +139,10 @@ DELETE_CONNECTION = ToolSpec(
     name="delete_connection",
     title="Delete a connection",
     description=(
-        "Delete a connection and its stored secrets for good. Use it only when the person asks for it. Tables that it "
-        "filled stay in the lakehouse, but can no longer be synced from it."
+        "Delete a connection and its stored secrets for good. Use it only when the person asks for it; they confirm it "
+        "in their client, else through a second call with the answer's confirmation_token. Tables that it filled stay."
     ),
-    arguments=OneConnection,
+    arguments=DeleteConnection,
     result=DeleteResult,
     run=_delete_connection,
     text=text.delete_text,

@@ -20,6 +20,8 @@ class Caller:
     subject: str = "local"
     """Who in the tenant: the token's subject."""
     scopes: frozenset[str] = frozenset(SCOPES)
+    by_model: bool = True
+    """True where a model acts for the subject: what it destroys needs a confirmation. False on the command line."""
 
     def may(self, scope: Scope) -> bool:
         """Tell whether the caller has a scope."""

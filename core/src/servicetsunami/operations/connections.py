@@ -1,4 +1,4 @@
-"""Connections: make, test, list and delete."""
+"""Connections: make, test and list."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from servicetsunami.operations.models import ConnectionList, ConnectResult, DeleteResult, TestResult
+from servicetsunami.operations.models import ConnectionList, ConnectResult, TestResult
 from servicetsunami.operations.opened import with_source
-from servicetsunami.operations.releasing import release_feeds
 from servicetsunami.operations.stream_settings import check_streams, parse_streams
 from servicetsunami.operations.views import connection_view
 from servicetsunami.records import Connection
@@ -77,16 +76,6 @@ async def list_connections(app: App, caller: Caller) -> ConnectionList:
     """List the tenant's connections by name."""
     connections = await app.records.connections(caller.tenant)
     return ConnectionList(connections=tuple(connection_view(app, connection) for connection in connections))
-
-
-async def delete_connection(app: App, caller: Caller, connection_id: str) -> DeleteResult:
-    """Delete a connection and its secrets; the tables it filled stay, what holds a log at the source goes."""
-    connection = await app.records.connection(caller.tenant, connection_id)
-    datasets = await app.records.datasets(caller.tenant)
-    kept = tuple(str(dataset.table) for dataset in datasets if dataset.connection_id == connection.id)
-    notes = await release_feeds(app, connection)
-    await app.records.delete_connection(caller.tenant, connection.id)
-    return DeleteResult(connection_id=connection.id, name=connection.name, kept_tables=kept, notes=notes)
 
 
 def _check(streams: Json, source: Source[Any]) -> int:

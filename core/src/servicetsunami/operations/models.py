@@ -139,12 +139,17 @@ class ConnectionList(Result):
 
 
 class DeleteResult(Result):
-    """A connection that was deleted."""
+    """A connection that was deleted, would be, or was kept because a person said no."""
 
+    status: Literal["deleted", "needs_confirmation", "kept"]
     connection_id: str
     name: str
+    connector: str
     kept_tables: tuple[str, ...] = Field((), description="Tables that stay in the lakehouse.")
-    notes: tuple[str, ...] = Field((), description="What a person should know of the source's log.")
+    schedules: tuple[str, ...] = Field((), description="Schedules that go.")
+    followed_tables: tuple[str, ...] = Field((), description="Tables for which the source keeps its log no longer.")
+    confirmation_token: str | None = Field(None, description="For the second call, once the person agreed.")
+    notes: tuple[str, ...] = Field((), description="What a person should know.")
 
 
 class ResultColumn(Result):

@@ -23,7 +23,7 @@ async def release_feeds(app: App, connection: Connection) -> tuple[str, ...]:
 
     The connection is deleted in any case, so a source that cannot be reached is told, not raised.
     """
-    followed = await _followed(app, connection)
+    followed = await followed_streams(app, connection)
     if not followed:
         return ()
     tables = ", ".join(sorted(followed))
@@ -34,7 +34,7 @@ async def release_feeds(app: App, connection: Connection) -> tuple[str, ...]:
     return (f"The source was told to stop keeping its log for {tables}.",)
 
 
-async def _followed(app: App, connection: Connection) -> set[str]:
+async def followed_streams(app: App, connection: Connection) -> set[str]:
     """Return the streams that were ever synced by their changes: even a run that failed may have left something."""
     cls = app.plugins.connectors.get(connection.connector)
     if cls is None or not issubclass(cls, ChangeFeed):

@@ -102,6 +102,10 @@ class EmbeddedRecords:
         """Return the tenant's key for hashed columns, 32 bytes; another one after a rotation of the master key."""
         return self._vault.derive(f"hash/{tenant}")
 
+    async def derived_key(self, purpose: str) -> bytes:
+        """Return the installation's key for one purpose, 32 bytes; another one after a rotation of the master key."""
+        return self._vault.derive(purpose)
+
     async def rotate_keys(self) -> int:
         """Seal every secret anew under the current key; returns how many were.
 
@@ -181,6 +185,10 @@ class EmbeddedRecords:
     async def release(self, name: str, owner: str) -> None:
         """Give the named lease back, if `owner` holds it."""
         await self._db.write(lambda db: leases.release(db, name, owner))
+
+    async def spend(self, name: str, *, until: datetime) -> bool:
+        """Use something up that serves once; False if it was used before. It is remembered `until` it is void."""
+        return await self._db.write(lambda db: leases.spend(db, name, now=self._now(), until=until))
 
     # schedules
 

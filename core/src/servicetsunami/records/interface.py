@@ -61,6 +61,9 @@ class Records(Protocol):
     async def hash_key(self, tenant: str) -> bytes:
         """Return the tenant's key for hashed columns, 32 bytes; another one after a rotation of the master key."""
 
+    async def derived_key(self, purpose: str) -> bytes:
+        """Return the installation's key for one purpose, 32 bytes; another one after a rotation of the master key."""
+
     async def rotate_keys(self) -> int:
         """Seal every secret anew under the current key; returns how many were."""
 
@@ -109,6 +112,9 @@ class Records(Protocol):
 
     async def release(self, name: str, owner: str) -> None:
         """Give the named lease back, if `owner` holds it."""
+
+    async def spend(self, name: str, *, until: datetime) -> bool:
+        """Use something up that serves once; False if it was used before. It is remembered `until` it is void."""
 
     # schedules
 

@@ -1,4 +1,4 @@
-"""Leases: who may do a thing that only one process at a time may do."""
+"""Leases: who may do a thing that only one process at a time may do, and what was used up."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from sqlalchemy import Connection, delete, or_, select
 
 from servicetsunami.records.database import upsert
 from servicetsunami.records.schema import leases
+
+_SPENT = "spent/"
 
 
 def take(db: Connection, name: str, owner: str, *, now: datetime, until: datetime) -> bool:
@@ -30,3 +32,11 @@ def owner(db: Connection, name: str) -> str | None:
 def release(db: Connection, name: str, owner: str) -> None:
     """Give a lease back, if it is the owner's."""
     db.execute(delete(leases).where(leases.c.name == name, leases.c.owner == owner))
+
+
+def spend(db: Connection, name: str, *, now: datetime, until: datetime) -> bool:
+    """Note that something was used up; False if it was before. What is void by now is forgotten."""
+    db.execute(delete(leases).where(leases.c.name.startswith(_SPENT), leases.c.expires_at <= now))
+    insert = upsert(db, leases).values(name=f"{_SPENT}{name}", owner="", expires_at=until)
+    statement = insert.on_conflict_do_nothing(index_elements=[leases.c.name]).returning(leases.c.name)
+    return db.execute(statement).first() is not None

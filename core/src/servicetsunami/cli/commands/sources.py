@@ -96,7 +96,7 @@ def delete(
 ) -> None:
     """Delete a connection and its secrets; the tables it filled stay."""
     from servicetsunami.cli.show.sources import show_deleted
-    from servicetsunami.operations.connections import delete_connection
+    from servicetsunami.operations.deleting import delete_connection
 
     if not yes:
         _confirm(connection)

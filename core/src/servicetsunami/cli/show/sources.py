@@ -57,6 +57,7 @@ def show_deleted(screen: Screen, result: DeleteResult) -> None:
     """Show what was deleted and what stays."""
     screen.line(result.connection_id)
     kept = f" Its tables stay: {', '.join(result.kept_tables)}." if result.kept_tables else ""
-    screen.talk(f"Deleted the connection '{result.name}' and its secrets.{kept}")
+    schedules = f" Its schedules went too: {', '.join(result.schedules)}." if result.schedules else ""
+    screen.talk(f"Deleted the connection '{result.name}' and its secrets.{kept}{schedules}")
     for note in result.notes:
         screen.talk(note)
