@@ -60,6 +60,7 @@ def refuse_exposure(settings: Settings) -> None:
     `http_needs_authentication`, `http_needs_hosts`, `http_workers_unavailable`.
     """
     _check_url("mcp_public_url", settings.mcp_public_url)
+    _check_url("mcp_auth_issuer", settings.mcp_auth_issuer)
     _check_url("mcp_auth_jwks_url", settings.mcp_auth_jwks_url)
     if authenticates(settings):
         _refuse_incomplete(settings)

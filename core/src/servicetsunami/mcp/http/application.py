@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from mcp.server.auth.settings import AuthSettings
 from mcp.server.transport_security import TransportSecuritySettings
 
 from servicetsunami import __version__
-from servicetsunami.mcp.catalog import build_catalog
+from servicetsunami.mcp.catalog import catalog_of
 from servicetsunami.mcp.host import Host
 from servicetsunami.mcp.http.gate import Gate
 from servicetsunami.mcp.http.health import health_routes
+from servicetsunami.mcp.http.verifying import Verifier, make_checker, verified_caller
 from servicetsunami.mcp.instructions import instructions
 from servicetsunami.mcp.product import Product
 from servicetsunami.operations.caller import Caller
-from servicetsunami.runtime.exposure import hosts_of, origins_of
+from servicetsunami.runtime.exposure import authenticates, endpoint_of, hosts_of, origins_of
 
 if TYPE_CHECKING:
     from servicetsunami.mcp.product import Who
-    from servicetsunami.mcp.surface import RequestContext
     from servicetsunami.operations.app import App
+    from servicetsunami.runtime import Settings
 
 PATH = "/mcp"
 _ANONYMOUS = "This server does not check who calls it and serves this machine only, as tenant '{tenant}'."
@@ -31,9 +32,8 @@ class HttpServer:
     """What is served over HTTP."""
 
     def __init__(self, app: App) -> None:
-        self.host = _host(app, _anonymous(app))
-        self._app = app
         settings = app.settings
+        self.host = _host(app)
         inner = self.host.streamable_http_app(
             streamable_http_path=PATH,
             max_request_body_size=settings.mcp_max_request_bytes,
@@ -41,6 +41,8 @@ class HttpServer:
             transport_security=TransportSecuritySettings(
                 allowed_hosts=list(hosts_of(settings)), allowed_origins=list(origins_of(settings))
             ),
+            auth=_authentication(settings),
+            token_verifier=Verifier(app, make_checker(settings)) if authenticates(settings) else None,
             custom_starlette_routes=health_routes(app, lambda: self.gate.is_closing),
         )
         self.gate = Gate(inner)
@@ -50,12 +52,29 @@ class HttpServer:
         await self.gate.close(self.host.end_streams, patience_seconds)
 
 
-def _host(app: App, who: Who) -> Host:
-    catalog = build_catalog(app.plugins.connectors, app.warehouse_class)
-    told = f"{instructions(catalog)}\n{_ANONYMOUS.format(tenant=app.settings.tenant)}"
+def _host(app: App) -> Host:
+    catalog = catalog_of(app)
+    told = instructions(catalog)
+    who: Who = verified_caller
+    if not authenticates(app.settings):
+        told = f"{told}\n{_ANONYMOUS.format(tenant=app.settings.tenant)}"
+        who = _anonymous(app.settings.tenant)
     return Host(Product(app, catalog, who), version=__version__, instructions=told)
 
 
-def _anonymous(app: App) -> Callable[[RequestContext], Caller]:
-    caller = Caller(app.settings.tenant, local=False, subject="anonymous")
+def _anonymous(tenant: str) -> Who:
+    caller = Caller(tenant, local=False, subject="anonymous")
     return lambda _context: caller
+
+
+def _authentication(settings: Settings) -> AuthSettings | None:
+    if not authenticates(settings):
+        return None
+    return AuthSettings.model_validate(
+        {
+            "issuer_url": settings.mcp_auth_issuer,
+            "resource_server_url": endpoint_of(settings),
+            "required_scopes": ["read"],
+            "validate_token_resource": True,
+        }
+    )
