@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mcp.server.auth.routes import create_protected_resource_routes
 from mcp.server.auth.settings import AuthSettings
 from mcp.server.transport_security import TransportSecuritySettings
 
@@ -15,10 +16,12 @@ from servicetsunami.mcp.http.health import health_routes
 from servicetsunami.mcp.http.verifying import Verifier, make_checker, verified_caller
 from servicetsunami.mcp.instructions import instructions
 from servicetsunami.mcp.product import Product
-from servicetsunami.operations.caller import Caller
+from servicetsunami.operations.caller import SCOPES, Caller
 from servicetsunami.runtime.exposure import authenticates, endpoint_of, hosts_of, origins_of
 
 if TYPE_CHECKING:
+    from starlette.routing import Route
+
     from servicetsunami.mcp.product import Who
     from servicetsunami.operations.app import App
     from servicetsunami.runtime import Settings
@@ -45,6 +48,8 @@ class HttpServer:
             token_verifier=Verifier(app, make_checker(settings)) if authenticates(settings) else None,
             custom_starlette_routes=health_routes(app, lambda: self.gate.is_closing),
         )
+        # Before the SDK's own, which would name only the scope that every call needs.
+        inner.router.routes[:0] = _resource_routes(settings)
         self.gate = Gate(inner)
 
     async def close(self, patience_seconds: float) -> None:
@@ -70,11 +75,13 @@ def _anonymous(tenant: str) -> Who:
 def _authentication(settings: Settings) -> AuthSettings | None:
     if not authenticates(settings):
         return None
-    return AuthSettings.model_validate(
-        {
-            "issuer_url": settings.mcp_auth_issuer,
-            "resource_server_url": endpoint_of(settings),
-            "required_scopes": ["read"],
-            "validate_token_resource": True,
-        }
-    )
+    told = {"issuer_url": settings.mcp_auth_issuer, "resource_server_url": endpoint_of(settings)}
+    return AuthSettings.model_validate({**told, "required_scopes": ["read"], "validate_token_resource": True})
+
+
+def _resource_routes(settings: Settings) -> list[Route]:
+    """Return what tells clients whose tokens are taken and which scopes there are (RFC 9728)."""
+    told = _authentication(settings)
+    if told is None or told.resource_server_url is None:
+        return []
+    return create_protected_resource_routes(told.resource_server_url, [told.issuer_url], list(SCOPES))
