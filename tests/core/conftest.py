@@ -128,9 +128,9 @@ class GardenHome:
         self.beds = Beds()
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[GardenApp]:
+    async def open(self, **settings: str) -> AsyncIterator[GardenApp]:
         """Open the app, as a process of its own would."""
-        loaded = load_settings({"home": str(self.home)}, environ={}, cwd=self.home)
+        loaded = load_settings({"home": str(self.home), **settings}, environ={}, cwd=self.home)
         found = [plugin for plugin in discover().found if plugin.kind == "sink"]
         garden = FoundPlugin("garden", "connector", Garden, "garden", "1", None, manifest(Garden))
         async with AsyncExitStack() as stack:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from servicetsunami.mcp import tools
 from servicetsunami.mcp.connecting import SourceClass, connect_source_tool, connect_tool, in_listing_order
@@ -14,18 +14,30 @@ from servicetsunami.mcp.wire import wire_json
 from servicetsunami.operations.sync import SYNC_MODES
 from servicetsunami.sdk import ChangeFeed, Queryable, Sink
 
+if TYPE_CHECKING:
+    from servicetsunami.operations.app import App
+
 MOST_TOOLS = 24
 MOST_TOKENS = 9_000
 _BYTES_A_TOKEN = 4
 
 
-def build_catalog(connectors: Mapping[str, SourceClass], warehouse: type[Sink[Any]] | None) -> Catalog:
+def catalog_of(app: App) -> Catalog:
+    """Make the catalog of an app: for what is installed, as its settings allow."""
+    return build_catalog(app.plugins.connectors, app.warehouse_class, read_only=app.settings.read_only)
+
+
+def build_catalog(
+    connectors: Mapping[str, SourceClass], warehouse: type[Sink[Any]] | None, *, read_only: bool = False
+) -> Catalog:
     """Make the catalog for what is installed; `warehouse` is the active sink if it can be asked.
 
     `connect_<connector>` tools are listed while there is room; the others, and the older name `sync_table_to_bronze`,
-    can be called all the same.
+    can be called all the same. In read-only mode there are no tools that change something.
     """
     general = _general(connectors, warehouse)
+    if read_only:
+        return Catalog.of(*(tool for tool in map(_reading, general) if tool.hints.read_only))
     listed, unlisted = _fill(general, connectors)
     aliases = {tool.name: tool for tool in unlisted}
     sync = next((tool for tool in general if tool.name == "sync_to_bronze"), None)
@@ -54,6 +66,13 @@ def _general(connectors: Mapping[str, SourceClass], warehouse: type[Sink[Any]] |
         tools.CANCEL_RUN,
         tools.DELETE_CONNECTION,
     ]
+
+
+def _reading(tool: ToolSpec) -> ToolSpec:
+    """Return a tool as it is in read-only mode, where the outcome of a test is not kept."""
+    if tool.name != tools.TEST_CONNECTION.name:
+        return tool
+    return replace(tool, scope="read", hints=replace(tool.hints, read_only=True))
 
 
 def _sync_tool(connectors: Mapping[str, SourceClass]) -> ToolSpec:

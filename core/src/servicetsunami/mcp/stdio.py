@@ -27,12 +27,12 @@ async def serve_stdio(app: App) -> None:
 
 def make_host(app: App) -> Host:
     """Return the server of the person whose machine this is."""
-    from servicetsunami.mcp.catalog import build_catalog
+    from servicetsunami.mcp.catalog import catalog_of
     from servicetsunami.mcp.host import Host
     from servicetsunami.mcp.instructions import instructions
     from servicetsunami.mcp.product import Product
     from servicetsunami.operations.app import local_caller
 
-    catalog = build_catalog(app.plugins.connectors, app.warehouse_class)
+    catalog = catalog_of(app)
     caller = local_caller(app)
     return Host(Product(app, catalog, lambda _context: caller), version=__version__, instructions=instructions(catalog))

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from servicetsunami.operations.caller import Caller
 from servicetsunami.operations.joint_runs import JointRuns
 from servicetsunami.operations.problems import config_error
+from servicetsunami.operations.read_only import refuse_if_read_only
 from servicetsunami.operations.runs import RunKeeper
 from servicetsunami.operations.workers import Workers
 from servicetsunami.plugins import Plugins, discover
@@ -80,13 +81,17 @@ class App:
         return cls(_parsed(cls, config), self._context(tenant, cls.name, cancel))
 
     def open_sink(self, tenant: str, cancel: threading.Event) -> Sink[Any]:
-        """Make an instance of the active sink for a tenant; the caller closes it."""
+        """Make an instance of the active sink for a tenant; the caller closes it. Not in read-only mode."""
+        refuse_if_read_only(self, "nothing is stored")
+        return self._sink(tenant, cancel)
+
+    def _sink(self, tenant: str, cancel: threading.Event) -> Sink[Any]:
         cls = self.plugins.sink(self.sink_name)
         return cls(cls.config_type(), self._context(tenant, cls.name, cancel))
 
     def open_warehouse(self, tenant: str, cancel: threading.Event) -> tuple[Sink[Any], Warehouse]:
-        """Make an instance of the active sink as sink and as warehouse; the caller closes it."""
-        sink = self.open_sink(tenant, cancel)
+        """Make an instance of the active sink to be queried, as sink and as warehouse; the caller closes it."""
+        sink = self._sink(tenant, cancel)
         if not isinstance(sink, Warehouse):
             raise ConfigError(
                 f"the sink '{self.sink_name}' stores rows but cannot be queried",

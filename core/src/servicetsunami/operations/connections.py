@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from servicetsunami.operations.models import ConnectionList, ConnectResult, TestResult
 from servicetsunami.operations.opened import with_source
+from servicetsunami.operations.read_only import changing
 from servicetsunami.operations.stream_settings import check_streams, parse_streams
 from servicetsunami.operations.views import connection_view
 from servicetsunami.records import Connection
@@ -25,6 +26,7 @@ PASSED_THROUGH_NOTICE = (
 )
 
 
+@changing("nothing was connected")
 async def connect_source(
     app: App, caller: Caller, *, connector: str, name: str, config: Mapping[str, Any], streams: Json | None = None
 ) -> ConnectResult:
@@ -60,9 +62,10 @@ async def test_connection(app: App, caller: Caller, connection_id: str) -> TestR
         tables = await with_source(app, connection, partial(_check, connection.streams))
     except TsunamiError as error:
         problem = error.problem()
-    await app.records.record_test(
-        caller.tenant, connection.id, problem.model_dump(mode="json") if problem is not None else None
-    )
+    if not app.settings.read_only:
+        await app.records.record_test(
+            caller.tenant, connection.id, problem.model_dump(mode="json") if problem is not None else None
+        )
     return TestResult(
         connection_id=connection.id,
         status="failed" if problem else "success",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from servicetsunami.operations.confirming import Act, Person, consent_to
 from servicetsunami.operations.models import DeleteResult
+from servicetsunami.operations.read_only import changing
 from servicetsunami.operations.releasing import followed_streams, release_feeds
 from servicetsunami.records import Connection
 
@@ -20,6 +21,7 @@ _ASK_FIRST = (
 )
 
 
+@changing("nothing was deleted")
 async def delete_connection(
     app: App,
     caller: Caller,

@@ -20,6 +20,7 @@ from servicetsunami.operations.models import (
     TenantList,
     TenantView,
 )
+from servicetsunami.operations.read_only import changing
 from servicetsunami.sdk import TsunamiError
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ async def list_tenants(app: App) -> TenantList:
     return TenantList(tenants=tuple(TenantView(tenant_id=tenant.id, title=tenant.title) for tenant in tenants))
 
 
+@changing("no tenant was made")
 async def create_tenant(app: App, tenant_id: str, title: str = "") -> TenantView:
     """Create a tenant, or return it if it exists."""
     tenant = await app.records.create_tenant(tenant_id, title)
@@ -95,7 +97,7 @@ async def run_checks(app: App, caller: Caller) -> CheckList:
         _check_plugins(app),
         _check_home(app.settings.home),
         _check_disk(app.settings.home),
-        _try("sink", f"{app.sink_name} is ready", lambda: _check_sink(app, caller)),
+        _check_sink(app, caller),
         CheckView(name="records", status="ok", detail="the system of record is open and up to date"),
     ]
     return CheckList(checks=tuple(checks))
@@ -148,7 +150,13 @@ def _check_disk(home: Path) -> CheckView:
     return CheckView(name="disk", status="ok", detail=gibibytes)
 
 
-def _check_sink(app: App, caller: Caller) -> None:
+def _check_sink(app: App, caller: Caller) -> CheckView:
+    if app.settings.read_only:
+        return CheckView(name="sink", status="ok", detail=f"{app.sink_name} is only queried, since read_only is set")
+    return _try("sink", f"{app.sink_name} is ready", lambda: _write_to_sink(app, caller))
+
+
+def _write_to_sink(app: App, caller: Caller) -> None:
     sink = app.open_sink(caller.tenant, threading.Event())
     try:
         sink.check()

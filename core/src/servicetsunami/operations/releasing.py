@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from servicetsunami.operations.opened import with_source
+from servicetsunami.operations.read_only import changing
 from servicetsunami.records import Connection
 from servicetsunami.sdk import ChangeFeed, Source, Stream, TsunamiError
 
@@ -18,6 +19,7 @@ _KEPT = (
 )
 
 
+@changing("nothing was let go of at the source")
 async def release_feeds(app: App, connection: Connection) -> tuple[str, ...]:
     """Remove what holds the source's log for the connection's tables; returns what a person should know of it.
 

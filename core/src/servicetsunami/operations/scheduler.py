@@ -20,6 +20,7 @@ from servicetsunami.operations.app import App
 from servicetsunami.operations.caller import Caller
 from servicetsunami.operations.joint_runs import PlannedTable
 from servicetsunami.operations.models import RunList
+from servicetsunami.operations.read_only import changing, refuse_if_read_only
 from servicetsunami.operations.recurrence import following
 from servicetsunami.operations.sync import get_run, list_runs
 from servicetsunami.operations.sync_many import plan_tables
@@ -41,6 +42,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@changing("no schedule runs")
 async def run_due(app: App, *, now: Callable[[], datetime] = utc_now) -> RunList | None:
     """Start what is due now and wait until it has ended; None while another process is the one to do it."""
     scheduler = Scheduler(app, now=now)
@@ -65,6 +67,7 @@ class Scheduler:
         now: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        refuse_if_read_only(app, "no schedule runs")
         self._app = app
         self._now = now
         self._sleep = sleep

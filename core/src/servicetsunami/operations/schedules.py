@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from servicetsunami.operations.models import ScheduleList, ScheduleView
 from servicetsunami.operations.opened import with_source
+from servicetsunami.operations.read_only import changing
 from servicetsunami.operations.recurrence import check_cron, check_interval, check_timezone, following
 from servicetsunami.operations.sources import find_stream
 from servicetsunami.operations.sync_many import check_mode
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from servicetsunami.operations.caller import Caller
 
 
+@changing("no schedule was added")
 async def add_schedule(
     app: App,
     caller: Caller,
@@ -62,16 +64,19 @@ async def list_schedules(app: App, caller: Caller) -> ScheduleList:
     return ScheduleList(schedules=tuple(views))
 
 
+@changing("no schedule was removed")
 async def remove_schedule(app: App, caller: Caller, schedule_id: str) -> ScheduleView:
     """Remove a schedule; a run that it has started goes on."""
     return await _shown(app, caller, await app.records.delete_schedule(caller.tenant, schedule_id))
 
 
+@changing("no schedule was changed")
 async def pause_schedule(app: App, caller: Caller, schedule_id: str) -> ScheduleView:
     """Let a schedule rest until it is resumed."""
     return await _shown(app, caller, await app.records.disable_schedule(caller.tenant, schedule_id))
 
 
+@changing("no schedule was changed")
 async def resume_schedule(app: App, caller: Caller, schedule_id: str) -> ScheduleView:
     """Let a schedule run again from its next moment on; what passed while it rested is not made up for."""
     schedule = await _find(app, caller, schedule_id)

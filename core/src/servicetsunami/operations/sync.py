@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from servicetsunami.operations.identity import source_identity
 from servicetsunami.operations.models import RunList, RunView
 from servicetsunami.operations.opened import with_source
+from servicetsunami.operations.read_only import changing
 from servicetsunami.operations.runs import LEASE
 from servicetsunami.operations.sources import configured, find_stream
 from servicetsunami.operations.stream_settings import settings_of
@@ -33,6 +34,7 @@ _WATCH_SECONDS = 0.25
 OnProgress = Callable[[RunView], Awaitable[None]]
 
 
+@changing("nothing was synced")
 async def sync_to_bronze(
     app: App,
     caller: Caller,
@@ -109,6 +111,7 @@ async def get_run(app: App, caller: Caller, run_id: str, *, wait_seconds: float 
     return await _watch(app, caller, run_id, wait_seconds, None)
 
 
+@changing("no run was cancelled")
 async def cancel_run(app: App, caller: Caller, run_id: str) -> RunView:
     """Ask a run to stop and wait shortly for it; nothing of it becomes visible."""
     run = await app.records.request_cancel(caller.tenant, run_id)
@@ -149,6 +152,8 @@ async def _pause(app: App, run: Run, seconds: float) -> None:
 
 async def _interrupt_lost(app: App, tenant: str) -> None:
     """Mark runs as interrupted whose process is gone, or was not heard of for long enough to be believed gone."""
+    if app.settings.read_only:
+        return
     await app.runs.interrupt_gone(tenant)
     await app.records.interrupt_stale_runs(LEASE + timedelta(seconds=5))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from servicetsunami.operations.joint_runs import Plan, PlannedTable
 from servicetsunami.operations.models import ConnectionSync, TableSync
 from servicetsunami.operations.opened import with_source
+from servicetsunami.operations.read_only import changing
 from servicetsunami.operations.sources import find_stream
 from servicetsunami.operations.sync import SYNC_MODES, OnProgress, list_runs
 from servicetsunami.operations.views import run_view
@@ -24,6 +25,7 @@ _WATCH_SECONDS = 0.25
 _LOOK_SECONDS = 0.1
 
 
+@changing("nothing was synced")
 async def sync_connection(
     app: App,
     caller: Caller,
