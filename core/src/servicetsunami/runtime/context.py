@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 from pathlib import Path
+from typing import Any
 
 from servicetsunami.runtime.addresses import AddressPolicy
 from servicetsunami.runtime.dialling import dial
 from servicetsunami.runtime.redaction import Redactor
 from servicetsunami.sdk import Address, Cancelled
+from servicetsunami.sdk.http import HttpClient, open_http
 
 PLUGIN_LOGGER = "servicetsunami.plugin"
 
@@ -59,6 +61,10 @@ class HostContext:
     def dial(self, host: str, port: int, *, timeout_seconds: float = 10.0) -> Address:
         """Resolve `host`, check every answer against the policy and prove that one accepts a connection."""
         return dial(host, port, self._policy, timeout_seconds=timeout_seconds)
+
+    def http(self, base_url: str, **options: Any) -> HttpClient:
+        """Return a client for one base URL, each of its connections made by `dial`; the caller closes it."""
+        return open_http(base_url, dial=self.dial, sleep=self.sleep, **options)
 
     def sleep(self, seconds: float) -> None:
         """Wait; raises `Cancelled` at once when the work is cancelled."""

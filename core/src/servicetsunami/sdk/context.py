@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from servicetsunami.sdk.http import HttpClient
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,22 @@ class Context(Protocol):
 
         Raises `ConfigError` with step `resolve` (unknown host, code `host_not_found`), step `connect` (refused or
         silent, code `connection_refused` or `connection_timeout`), or code `address_not_allowed`.
+        """
+
+    def http(
+        self,
+        base_url: str,
+        *,
+        bearer: SecretStr | None = None,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        per_second: float | None = None,
+        timeout_seconds: float = 60.0,
+    ) -> HttpClient:
+        """Return a client for one base URL, each of its connections made by `dial`; the caller closes it.
+
+        `headers` and `params` go to the base URL's own origin alone, so that a redirect or a link to a next page
+        takes no key elsewhere. `per_second` bounds requests. Raises `ConfigError` (`bad_base_url`).
         """
 
     def sleep(self, seconds: float) -> None:

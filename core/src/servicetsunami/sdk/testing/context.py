@@ -9,9 +9,11 @@ import threading
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from servicetsunami.sdk.context import Address
 from servicetsunami.sdk.errors import Cancelled, ConfigError
+from servicetsunami.sdk.http import HttpClient, open_http
 
 _SHORTEST_SECONDS = 0.1
 """What a sleep counts for at least, so that a loop of short ones comes to an end."""
@@ -53,6 +55,10 @@ class LocalContext:
                 step="resolve",
             )
         return _first_open(host, port, addresses, timeout_seconds)
+
+    def http(self, base_url: str, **options: Any) -> HttpClient:
+        """Return a client for one base URL, each of its connections made by `dial`; the caller closes it."""
+        return open_http(base_url, dial=self.dial, sleep=self.sleep, **options)
 
     def sleep(self, seconds: float) -> None:
         """Wait; raises `Cancelled` at once after `cancel()`."""
