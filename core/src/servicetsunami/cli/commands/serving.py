@@ -50,21 +50,12 @@ def _serve_stdio(loaded: LoadedSettings) -> None:
 
 
 def _serve_http(loaded: LoadedSettings) -> None:
-    from servicetsunami.mcp.http.serving import listen, serve_http
-    from servicetsunami.operations.app import open_app
-    from servicetsunami.runtime.exposure import endpoint_of, refuse_exposure
-
-    refuse_exposure(loaded.settings)
-    sockets = [listen(loaded.settings)]
-
-    async def run() -> None:
-        async with open_app(loaded) as app:
-            log_to_stderr(app)
-            await serve_http(app, sockets)
+    from servicetsunami.mcp.http.serving import serve as serve_http
+    from servicetsunami.runtime.exposure import endpoint_of
 
     if sys.stderr.isatty():
         typer.echo(f"serving MCP at {endpoint_of(loaded.settings)}; end it with Ctrl-C", err=True)
-    asyncio.run(run())
+    raise typer.Exit(serve_http(loaded))
 
 
 def demo(

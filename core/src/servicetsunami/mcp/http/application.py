@@ -10,9 +10,10 @@ from mcp.server.transport_security import TransportSecuritySettings
 
 from servicetsunami import __version__
 from servicetsunami.mcp.catalog import catalog_of
-from servicetsunami.mcp.host import Host
+from servicetsunami.mcp.host import Host, RequestStateSecurity
 from servicetsunami.mcp.http.gate import Gate
 from servicetsunami.mcp.http.health import health_routes
+from servicetsunami.mcp.http.sessions import Sessions
 from servicetsunami.mcp.http.verifying import Verifier, make_checker, verified_caller
 from servicetsunami.mcp.instructions import instructions
 from servicetsunami.mcp.product import Product
@@ -22,6 +23,8 @@ from servicetsunami.runtime.exposure import authenticates, endpoint_of, hosts_of
 if TYPE_CHECKING:
     from starlette.routing import Route
 
+    from servicetsunami.mcp.host import SubscriptionBus
+    from servicetsunami.mcp.http.workers import Worker
     from servicetsunami.mcp.product import Who
     from servicetsunami.operations.app import App
     from servicetsunami.runtime import Settings
@@ -29,15 +32,16 @@ if TYPE_CHECKING:
 PATH = "/mcp"
 _ANONYMOUS = "This server does not check who calls it and serves this machine only, as tenant '{tenant}'."
 _MOST_SESSIONS = 1_000
+_STATES = "mcp/request-state/v1"
 
 
 class HttpServer:
-    """What is served over HTTP."""
+    """What is served over HTTP: `host`, behind authentication, limits and a gate."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, host: Host, worker: Worker | None = None) -> None:
         settings = app.settings
-        self.host = _host(app)
-        inner = self.host.streamable_http_app(
+        self.host = host
+        inner = host.streamable_http_app(
             streamable_http_path=PATH,
             max_request_body_size=settings.mcp_max_request_bytes,
             max_sessions=_MOST_SESSIONS,
@@ -50,21 +54,25 @@ class HttpServer:
         )
         # Before the SDK's own, which would name only the scope that every call needs.
         inner.router.routes[:0] = _resource_routes(settings)
-        self.gate = Gate(inner)
+        self.gate = Gate(inner if worker is None else Sessions(inner, worker))
 
     async def close(self, patience_seconds: float) -> None:
         """Serve nobody new, and wait until those who were let in are answered or time is up."""
         await self.gate.close(self.host.end_streams, patience_seconds)
 
 
-def _host(app: App) -> Host:
+async def make_host(app: App, bus: SubscriptionBus | None = None) -> Host:
+    """Return the server for everybody who can prove who they are, or for this machine's one tenant."""
     catalog = catalog_of(app)
     told = instructions(catalog)
     who: Who = verified_caller
     if not authenticates(app.settings):
         told = f"{told}\n{_ANONYMOUS.format(tenant=app.settings.tenant)}"
         who = _anonymous(app.settings.tenant)
-    return Host(Product(app, catalog, who), version=__version__, instructions=told)
+    # The same in every worker, so that each opens what another sealed.
+    states = RequestStateSecurity(keys=[await app.records.derived_key(_STATES)])
+    product = Product(app, catalog, who)
+    return Host(product, version=__version__, instructions=told, bus=bus, request_state=states)
 
 
 def _anonymous(tenant: str) -> Who:

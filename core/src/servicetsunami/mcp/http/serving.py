@@ -6,23 +6,30 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import uvicorn
 
-from servicetsunami.mcp.http.application import HttpServer
+from servicetsunami.mcp.host import InMemorySubscriptionBus
+from servicetsunami.mcp.http.application import HttpServer, make_host
+from servicetsunami.mcp.http.bus import WorkersBus
+from servicetsunami.mcp.http.workers import Crew
+from servicetsunami.operations.app import open_app
 from servicetsunami.operations.scheduler import Scheduler
-from servicetsunami.runtime.exposure import authenticates, endpoint_of
+from servicetsunami.runtime import Redactor, configure_logging, live_secrets
+from servicetsunami.runtime.exposure import authenticates, endpoint_of, refuse_exposure
 from servicetsunami.sdk import ConfigError
 
 if TYPE_CHECKING:
+    from servicetsunami.mcp.host import Host, SubscriptionBus
+    from servicetsunami.mcp.http.workers import Worker
     from servicetsunami.operations.app import App
-    from servicetsunami.runtime import Settings
+    from servicetsunami.runtime import LoadedSettings, Settings
 
+MakeHost = Callable[["App", "SubscriptionBus"], Awaitable["Host"]]
 log = logging.getLogger(__name__)
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PATIENCE_SECONDS = 20.0
 _LAST_PATIENCE_SECONDS = 2
 _LONGEST_HEAD = 32 * 1024
@@ -47,20 +54,47 @@ def listen(settings: Settings) -> socket.socket:
         ) from error
 
 
-async def serve_http(app: App, sockets: Sequence[socket.socket]) -> None:
-    """Serve until a signal asks to stop; a second one kills. Whoever opened `app` parks its runs."""
-    if not authenticates(app.settings):
+def serve(loaded: LoadedSettings, make: MakeHost = make_host) -> int:
+    """Serve until a signal asks to stop, with as many processes as the settings want; return the exit code.
+
+    Raises `ConfigError` for settings that would expose the server, and what `open_app` raises.
+    """
+    settings = loaded.settings
+    refuse_exposure(settings)
+    configure_logging(settings.log_level, settings.log_format, Redactor(live_secrets(settings)))
+    listening = listen(settings)
+    _say_who_is_served(settings)
+    worker = None
+    if settings.mcp_workers > 1:
+        found = Crew(settings.mcp_workers).run()
+        if isinstance(found, int):
+            return found
+        worker = found
+    asyncio.run(_open_and_serve(loaded, make, listening, worker))
+    return 0
+
+
+async def _open_and_serve(
+    loaded: LoadedSettings, make: MakeHost, listening: socket.socket, worker: Worker | None
+) -> None:
+    async with open_app(loaded) as app:
+        configure_logging(app.settings.log_level, app.settings.log_format, app.redactor)
+        async with _exchange(worker) as bus:
+            http = HttpServer(app, await make(app, bus), worker)
+            sockets = [listening] if worker is None else [listening, worker.requests]
+            async with _schedules(app):
+                with _until_signalled(worker) as stop:
+                    await _serve(http, _Server(_configured(app, http)), stop, sockets)
+
+
+def _say_who_is_served(settings: Settings) -> None:
+    if not authenticates(settings):
         log.warning(
             "%s serves whoever can reach this machine's loopback address, as tenant %s: set TSUNAMI_MCP_AUTH_ISSUER "
             "to know who calls",
-            endpoint_of(app.settings),
-            app.settings.tenant,
+            endpoint_of(settings),
+            settings.tenant,
         )
-    http = HttpServer(app)
-    server = _Server(_configured(app, http))
-    async with _beside(Scheduler(app).run):
-        with _until_signalled() as stop:
-            await _serve(http, server, stop, list(sockets))
 
 
 async def _serve(http: HttpServer, server: _Server, stop: asyncio.Event, sockets: list[socket.socket]) -> None:
@@ -100,8 +134,23 @@ def _configured(app: App, http: HttpServer) -> uvicorn.Config:
 
 
 @asynccontextmanager
-async def _beside(work: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
-    task = asyncio.create_task(work())
+async def _exchange(worker: Worker | None) -> AsyncIterator[SubscriptionBus]:
+    """Yield the bus for changes: one that reaches the other workers, if there are any."""
+    if worker is None:
+        yield InMemorySubscriptionBus()
+        return
+    bus = WorkersBus(worker)
+    async with bus.running():
+        yield bus
+
+
+@asynccontextmanager
+async def _schedules(app: App) -> AsyncIterator[None]:
+    """Start what is due while the block runs; of several processes, one does."""
+    if app.settings.read_only:
+        yield
+        return
+    task = asyncio.create_task(Scheduler(app).run())
     try:
         yield
     finally:
@@ -111,20 +160,21 @@ async def _beside(work: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterato
 
 
 @contextmanager
-def _until_signalled() -> Iterator[asyncio.Event]:
+def _until_signalled(worker: Worker | None) -> Iterator[asyncio.Event]:
     """Yield an event that the first signal sets; after it, signals do what they do to any program."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    numbers = (signal.SIGINT, signal.SIGTERM) if worker is None else (signal.SIGTERM,)
 
     def asked() -> None:
         stop.set()
-        for number in _SIGNALS:
+        for number in numbers:
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_DFL)
+        if worker is not None:
+            loop.remove_reader(worker.lifeline)
 
-    for number in _SIGNALS:
+    for number in numbers:
         loop.add_signal_handler(number, asked)
-    try:
-        yield stop
-    finally:
-        for number in _SIGNALS:
-            loop.remove_signal_handler(number)
+    if worker is not None:
+        loop.add_reader(worker.lifeline, asked)
+    yield stop
