@@ -159,6 +159,17 @@ class ResultColumn(Result):
     type: str
 
 
+class ExportedFile(Result):
+    """A file that holds a whole result."""
+
+    format: Literal["csv", "parquet", "jsonl", "arrow"]
+    path: str | None = Field(None, description="Where it lies, if on this machine.")
+    url: str | None = Field(None, description="Where it can be fetched once, if over HTTP.")
+    rows: int
+    size_bytes: int
+    truncated: bool = Field(False, description="True if the result is longer than a file may be.")
+
+
 class QueryResult(Result):
     """Rows that answer a query, as arrays in the order of `columns`."""
 
@@ -169,6 +180,14 @@ class QueryResult(Result):
     execution_time: float = Field(description="Seconds.")
     result: Cell = Field(None, description="The value, when the answer is a single cell.")
     notice: str | None = None
+
+
+class QueryPage(QueryResult):
+    """A page of the answer to a query of the lakehouse."""
+
+    next_cursor: str | None = None
+    result_id: str | None = Field(None, description="The whole result is query-result://{result_id} for an hour.")
+    export: ExportedFile | None = Field(None, description="With save_as.")
 
 
 class TableView(Result):
@@ -192,6 +211,15 @@ class TableList(Result):
     next_cursor: str | None = None
 
 
+class ColumnProfile(Result):
+    """What a column holds, over the rows that were profiled."""
+
+    nulls: int
+    distinct: int | None = Field(None, description="How many different values, about; None for nested types.")
+    minimum: Cell = Field(None, description="Of texts the first 100 characters.")
+    maximum: Cell = None
+
+
 class ColumnView(Result):
     """A column of a table."""
 
@@ -200,6 +228,7 @@ class ColumnView(Result):
     nullable: bool
     comment: str = ""
     source_type: str = ""
+    profile: ColumnProfile | None = Field(None, description="With preview.")
 
 
 class TableVersion(Result):
@@ -220,6 +249,13 @@ class TableDescription(Result):
     key: tuple[str, ...] = ()
     version: int
     history: tuple[TableVersion, ...] = ()
+    truncated: bool = Field(False, description="True if there are more columns than fit this answer.")
+    next_cursor: str | None = None
+    sample: tuple[tuple[Cell, ...], ...] = Field(
+        (), description="With preview: rows as arrays, in the order of `columns`."
+    )
+    profiled_rows: int | None = Field(None, description="How many rows `profile` is of; None without one.")
+    notice: str | None = None
 
 
 class PluginView(Result):
