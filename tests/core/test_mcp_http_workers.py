@@ -6,14 +6,18 @@ import asyncio
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
-from http_lab import AUTHENTICATED, Served, client_of, post, serving, token
+from http_lab import AUTHENTICATED, ENVELOPE, STAGE, Served, client_of, post, serving, token
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("mcp_http_workers")]
+ASKS: dict[str, Any] = {"io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}}}}
 OPENING = (
     b'{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},'
     b'"clientInfo":{"name":"t","version":"1"}}}'
@@ -39,13 +43,14 @@ def opened(served: Served) -> str:
 
 def in_session(served: Served, session: str, bearer: str) -> int:
     """Ping a session over a connection of its own, which any worker may accept."""
-    return post(
+    answer = post(
         served,
         b'{"jsonrpc":"2.0","id":2,"method":"ping"}',
         authorization=f"Bearer {bearer}",
         mcp_session_id=session,
         mcp_protocol_version="2025-11-25",
-    ).status_code
+    )
+    return int(answer.status_code)
 
 
 async def test_two_workers_serve_clients_of_both_eras(served: Served) -> None:
@@ -83,3 +88,108 @@ def test_a_session_that_is_not_there_is_not_found(served: Served, session: str) 
     answers = {in_session(served, session, token()) for _ in range(6)}
 
     assert answers == {404}
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    settings = {**AUTHENTICATED, "TSUNAMI_MCP_WORKERS": "2"}
+    with serving(tmp_path_factory.mktemp("stage"), "acme", "globex", settings=settings, command=STAGE) as found:
+        yield found
+
+
+def called(stage: Served, tool: str, meta: dict[str, Any] | None = None, **params: Any) -> dict[str, Any]:
+    """Call a tool over a connection of its own."""
+    bearer = params.pop("bearer", None) or token()
+    asked = {"name": tool, "_meta": {**ENVELOPE, **(meta or {})}, **params}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": asked}
+    headers = {"authorization": f"Bearer {bearer}", "mcp-method": "tools/call", "mcp-name": tool}
+    answer: dict[str, Any] = post(stage, json.dumps(body).encode(), **headers).json()
+    return answer
+
+
+def process_of(answer: dict[str, Any]) -> int:
+    return int(answer["result"]["content"][0]["text"].split()[-1])
+
+
+async def test_a_change_in_one_process_is_told_to_clients_of_the_other(stage: Served) -> None:
+    told: dict[str, list[int]] = {}
+    async with (
+        client_of(stage.url, token()) as client,
+        client.listen(resource_subscriptions=["thing://1"]) as watched,
+    ):
+        for _ in range(12):
+            touched = await asyncio.to_thread(called, stage, "touch", arguments={"uri": "thing://1"})
+            event = await asyncio.wait_for(anext(aiter(watched)), 10)
+            told.setdefault(str(event), []).append(process_of(touched))
+
+    assert list(told) == ["ResourceUpdated(uri='thing://1')"]
+    assert len(set(*told.values())) == 2
+
+
+def test_what_one_process_asked_the_other_can_go_on_with(stage: Served) -> None:
+    asked = called(stage, "confirm", ASKS)["result"]
+    given = {"inputResponses": {"sure": {"action": "accept", "content": {"confirm": True}}}}
+
+    answers = [called(stage, "confirm", ASKS, requestState=asked["requestState"], **given) for _ in range(12)]
+
+    said = [answer["result"]["content"][0]["text"].split() for answer in answers]
+    assert {(word, asker) for word, asker, _process in said} == {("True", said[0][1])}
+    assert len({process for _word, _asker, process in said}) == 2
+
+
+def test_nobody_else_can_go_on_with_what_was_asked(stage: Served) -> None:
+    state = called(stage, "confirm", ASKS)["result"]["requestState"]
+    given = {"inputResponses": {"sure": {"action": "accept", "content": {"confirm": True}}}, "requestState": state}
+
+    answers = [called(stage, "confirm", ASKS, bearer=bearer, **given) for bearer in (token("globex"), token(sub="bob"))]
+
+    assert [answer["error"]["code"] for answer in answers] == [-32602, -32602]
+
+
+def test_a_process_that_is_killed_is_replaced(tmp_path: Path) -> None:
+    settings = {"TSUNAMI_MCP_WORKERS": "2"}
+    with serving(tmp_path, settings=settings, command=STAGE) as stage:
+        before = {process_of(called(stage, "where")) for _ in range(16)}
+
+        os.kill(min(before), signal.SIGKILL)
+        after = seen_until(stage, 2, without=min(before))
+        code = stage.stop()
+
+    assert len(before) == 2
+    assert max(before) in after
+    assert code == 0
+    assert "is replaced" in stage.logged()
+
+
+def test_workers_end_with_whom_they_belong_to(tmp_path: Path) -> None:
+    with serving(tmp_path, settings={"TSUNAMI_MCP_WORKERS": "2"}, command=STAGE) as stage:
+        workers = {process_of(called(stage, "where")) for _ in range(16)}
+
+        code = stage.stop(signal.SIGKILL)
+        ended = all(ends(worker) for worker in workers)
+
+    assert code == -signal.SIGKILL
+    assert (len(workers), ended) == (2, True)
+
+
+def seen_until(stage: Served, count: int, *, without: int) -> set[int]:
+    """Ask until so many processes but one have answered."""
+    seen: set[int] = set()
+    for _ in range(400):
+        with suppress(httpx2.HTTPError):
+            seen.add(process_of(called(stage, "where")))
+        if len(seen - {without}) == count:
+            break
+        time.sleep(0.05)
+    return seen - {without}
+
+
+def ends(process: int) -> bool:
+    """Wait until a process has ended."""
+    for _ in range(400):
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,8 @@ AUTHENTICATED = {
     "TSUNAMI_MCP_AUTH_KEY": SECRET,
     "TSUNAMI_MCP_AUTH_ALGORITHMS": "HS256",
 }
+SERVE = ("-m", "servicetsunami.cli", "serve")
+STAGE = (str(Path(__file__).with_name("http_stage.py")),)
 EVERYTHING = "read sync secrets:write admin"
 ENVELOPE = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -94,7 +96,9 @@ async def make_tenants(home: Path, *tenants: str) -> None:
 
 
 @contextmanager
-def serving(folder: Path, *tenants: str, settings: Mapping[str, str] | None = None) -> Iterator[Served]:
+def serving(
+    folder: Path, *tenants: str, settings: Mapping[str, str] | None = None, command: Sequence[str] = SERVE
+) -> Iterator[Served]:
     """Serve from a home in `folder` until the block ends; the tenants exist."""
     home, log, port = folder / "home", folder / "server.log", free_port()
     home.mkdir(parents=True, exist_ok=True)
@@ -109,9 +113,10 @@ def serving(folder: Path, *tenants: str, settings: Mapping[str, str] | None = No
         "TSUNAMI_LOG_LEVEL": "info",
         **(settings or {}),
     }
-    command = [sys.executable, "-m", "servicetsunami.cli", "serve"]
     with log.open("wb") as target:
-        process = subprocess.Popen(command, env=environment, cwd=folder, stdout=target, stderr=target)
+        process = subprocess.Popen(
+            [sys.executable, *command], env=environment, cwd=folder, stdout=target, stderr=target
+        )
         served = Served(process, port, home, log)
         try:
             _wait_until_ready(served)
