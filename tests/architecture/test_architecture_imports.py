@@ -19,7 +19,7 @@ PLUGINS = sorted(
     if (package / "__init__.py").exists()
 )
 LIGHT = {"pluggy", "pydantic", "pydantic_core", "annotated_types", "typing_extensions", "typing_inspection"}
-HOST = {"cli", "api", "mcp", "assistant", "operations", "sync", "records", "plugins", "runtime"}
+HOST = {"cli", "api", "mcp", "client", "assistant", "operations", "sync", "records", "plugins", "runtime"}
 
 
 def imported(path: Path) -> Iterator[str]:

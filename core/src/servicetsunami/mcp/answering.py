@@ -33,7 +33,7 @@ async def answer(spec: ToolSpec, call: ToolCall, arguments: Mapping[str, Any]) -
         result = await _run(spec, call, arguments)
     except TsunamiError as error:
         problem = error.problem()
-        shown = problem.model_dump(mode="json", exclude_none=True)
+        shown = {"kind": error.default_code, **problem.model_dump(mode="json", exclude_none=True)}
         return Answer(problem_text(problem), {"error": shown}, is_error=True)
     return Answer(spec.text(result), result.model_dump(mode="json", exclude_none=True))
 

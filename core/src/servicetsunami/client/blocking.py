@@ -1,0 +1,170 @@
+"""The client for plain Python: the same methods, each of which waits for its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from servicetsunami.client.remote import MOST_ROWS, AsyncServiceTsunami, next_cursor
+from servicetsunami.sdk import ConfigError, Json
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from servicetsunami.operations import models
+
+T = TypeVar("T")
+
+
+class ServiceTsunami:
+    """A server's tools as methods. Use it as `with ServiceTsunami("https://.../mcp", token=...) as lake`."""
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        token: str | None = None,
+        command: Sequence[str] | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout_seconds: float = 60.0,
+    ) -> None:
+        """Talk to the server at `url`, else to one that `command` starts: by default `tsunami serve` of this Python.
+
+        `env` is added to the environment of that command. `timeout_seconds` is for one answer.
+        """
+        self._remote = AsyncServiceTsunami(url, token=token, command=command, env=env, timeout_seconds=timeout_seconds)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        self._start()
+        try:
+            self.tools()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection and end the thread that held it."""
+        if self._loop is None or self._thread is None:
+            return
+        self._do(self._remote.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._loop = self._thread = None
+
+    def tools(self) -> list[str]:
+        """Return the names of the tools that the server lists for this caller."""
+        return self._do(self._remote.tools())
+
+    def call(self, tool: str, /, **arguments: Any) -> Json:
+        """Call any tool by name; raises `NotFound` with the code `tool_not_available` if there is none."""
+        return self._do(self._remote.call(tool, **arguments))
+
+    def connections(self) -> list[models.ConnectionView]:
+        """Return the connections."""
+        return self._do(self._remote.connections())
+
+    def connect(self, connector: str, name: str, *, streams: Json | None = None, **config: Any) -> models.ConnectResult:
+        """Store a connection and test it; `config` holds the connector's own settings."""
+        return self._do(self._remote.connect(connector, name, streams=streams, **config))
+
+    def test(self, connection: str) -> models.TestResult:
+        """Test a connection step by step."""
+        return self._do(self._remote.test(connection))
+
+    def source_tables(self, connection: str, *, search: str | None = None) -> list[models.SourceTable]:
+        """Return every table that a connection may read."""
+        return self._do(self._remote.source_tables(connection, search=search))
+
+    def tables(self, *, layer: str | None = None) -> list[models.TableView]:
+        """Return every table of the lakehouse, or of one layer."""
+        return self._do(self._remote.tables(layer=layer))
+
+    def describe(self, table: str) -> models.TableDescription:
+        """Return a lakehouse table's columns, key and latest changes."""
+        return self._do(self._remote.describe(table))
+
+    def query_dataset(self, sql: str, *, limit: int | None = None, cursor: str | None = None) -> models.QueryResult:
+        """Run one SELECT over the lakehouse and return one page of its answer."""
+        return self._do(self._remote.query_dataset(sql, limit=limit, cursor=cursor))
+
+    def pages(self, sql: str, *, page_rows: int = MOST_ROWS) -> Iterator[models.QueryResult]:
+        """Run one SELECT over the lakehouse and yield its whole answer page by page."""
+        page = self.query_dataset(sql, limit=page_rows)
+        yield page
+        while cursor := next_cursor(page):
+            page = self.query_dataset(sql, limit=page_rows, cursor=cursor)
+            yield page
+
+    def rows(self, sql: str, *, page_rows: int = MOST_ROWS) -> Iterator[tuple[models.Cell, ...]]:
+        """Run one SELECT over the lakehouse and yield every row of its answer."""
+        for page in self.pages(sql, page_rows=page_rows):
+            yield from page.rows
+
+    def create_dataset(
+        self, connection: str, table: str, *, sync_mode: str | None = None, timeout_seconds: float | None = None
+    ) -> models.RunView:
+        """Copy a source table into bronze, or bring it up to date, and wait for the end.
+
+        The run outlives this client: after a dropped connection the wait goes on. Raises what the run failed with.
+        """
+        return self._do(
+            self._remote.create_dataset(connection, table, sync_mode=sync_mode, timeout_seconds=timeout_seconds)
+        )
+
+    create_dataset_in_databricks = create_dataset
+
+    def start(self, connection: str, table: str, *, sync_mode: str | None = None) -> models.RunView:
+        """Begin to copy a source table into bronze, and return its run at once."""
+        return self._do(self._remote.start(connection, table, sync_mode=sync_mode))
+
+    def run(self, run_id: str, *, wait_seconds: int = 0) -> models.RunView:
+        """Return how far a run is, after waiting up to `wait_seconds` for its end."""
+        return self._do(self._remote.run(run_id, wait_seconds=wait_seconds))
+
+    def wait(
+        self, run_id: str, *, timeout_seconds: float | None = None, patience_seconds: float = 60.0
+    ) -> models.RunView:
+        """Wait for a run to end and return it, however it ended; see `AsyncServiceTsunami.wait`."""
+        return self._do(self._remote.wait(run_id, timeout_seconds=timeout_seconds, patience_seconds=patience_seconds))
+
+    def cancel(self, run_id: str) -> models.RunView:
+        """Stop a run; nothing of it becomes visible."""
+        return self._do(self._remote.cancel(run_id))
+
+    def transform_to_silver(self, table: str, **arguments: Any) -> Json:
+        """Clean a bronze table into silver, on a server that has the tool `transform_to_silver`."""
+        return self._do(self._remote.transform_to_silver(table, **arguments))
+
+    def create_notebook(self, name: str, **arguments: Any) -> Json:
+        """Create a notebook, on a server that has the tool `create_notebook`."""
+        return self._do(self._remote.create_notebook(name, **arguments))
+
+    def _start(self) -> None:
+        if self._thread is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=self._loop.run_forever, name="servicetsunami-client", daemon=True)
+            self._thread.start()
+
+    def _do(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._loop is None:
+            work.close()
+            raise ConfigError(
+                "the client is not open", code="client_closed", fix="use it as `with ServiceTsunami(...) as lake:`"
+            )
+        waiting = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return waiting.result()
+        except BaseException:
+            waiting.cancel()
+            raise
