@@ -15,6 +15,7 @@ import uvicorn
 from servicetsunami.mcp.host import InMemorySubscriptionBus
 from servicetsunami.mcp.http.application import HttpServer, make_host
 from servicetsunami.mcp.http.bus import WorkersBus
+from servicetsunami.mcp.http.limits import KEEP_ALIVE_SECONDS, LONGEST_HEAD, MOST_CONNECTIONS, PatientProtocol
 from servicetsunami.mcp.http.workers import Crew
 from servicetsunami.operations.app import open_app
 from servicetsunami.operations.scheduler import Scheduler
@@ -32,9 +33,6 @@ MakeHost = Callable[["App", "SubscriptionBus"], Awaitable["Host"]]
 log = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 20.0
 _LAST_PATIENCE_SECONDS = 2
-_LONGEST_HEAD = 32 * 1024
-_MOST_CONNECTIONS = 1_000
-_KEEP_ALIVE_SECONDS = 30
 _BACKLOG = 256
 
 
@@ -118,7 +116,7 @@ class _Server(uvicorn.Server):
 def _configured(app: App, http: HttpServer) -> uvicorn.Config:
     return uvicorn.Config(
         http.gate,
-        http="h11",
+        http=PatientProtocol,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -126,10 +124,10 @@ def _configured(app: App, http: HttpServer) -> uvicorn.Config:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=_MOST_CONNECTIONS,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        limit_concurrency=MOST_CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_LAST_PATIENCE_SECONDS,
-        h11_max_incomplete_event_size=_LONGEST_HEAD,
+        h11_max_incomplete_event_size=LONGEST_HEAD,
     )
 
 
