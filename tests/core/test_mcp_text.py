@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
+
 from servicetsunami.mcp import text
 from servicetsunami.operations.models import (
     ConnectionList,
@@ -96,3 +98,18 @@ def test_a_stored_connection_whose_test_failed_says_both() -> None:
 def test_empty_lists_say_what_to_do() -> None:
     assert "connect_source" in text.connections_text(ConnectionList(connections=()))
     assert "sync_to_bronze" in text.tables_text(TableList(catalog="tenant_a", tables=(), total=0))
+
+
+@pytest.mark.parametrize(
+    ("hidden", "shown"),
+    [
+        ("\x1b[2J", "\\x1b[2J"),
+        ("a\u202eb", "a\\u{202e}b"),
+        ("a\U000e0041b", "a\\u{e0041}b"),
+        ("a\u200bb", "a\\u{200b}b"),
+        ("a\tb\r\n", "a\\tb\\r\\n"),
+        ("żółw 🐢 שלום", "żółw 🐢 שלום"),
+    ],
+)
+def test_what_is_not_seen_but_obeyed_is_shown_in_cells_and_names(hidden: str, shown: str) -> None:
+    assert text.pipe_table([hidden], [[hidden]]) == f"{shown}\n---\n{shown}"

@@ -12,6 +12,7 @@ from servicetsunami.mcp.arguments import check_choices, check_names, parse
 from servicetsunami.mcp.asking import NeedsInput
 from servicetsunami.mcp.spec import ToolCall, ToolSpec
 from servicetsunami.mcp.text import problem_text
+from servicetsunami.operations.answers.visible import visible_lines
 from servicetsunami.operations.models import Result
 from servicetsunami.sdk import Json, NotFound, PermanentError, TsunamiError
 
@@ -34,8 +35,8 @@ async def answer(spec: ToolSpec, call: ToolCall, arguments: Mapping[str, Any]) -
     except TsunamiError as error:
         problem = error.problem()
         shown = {"kind": error.default_code, **problem.model_dump(mode="json", exclude_none=True)}
-        return Answer(problem_text(problem), {"error": shown}, is_error=True)
-    return Answer(spec.text(result), result.model_dump(mode="json", exclude_none=True))
+        return Answer(visible_lines(problem_text(problem)), {"error": shown}, is_error=True)
+    return Answer(visible_lines(spec.text(result)), result.model_dump(mode="json", exclude_none=True))
 
 
 async def _run(spec: ToolSpec, call: ToolCall, arguments: Mapping[str, Any]) -> Result:

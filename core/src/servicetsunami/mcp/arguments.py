@@ -137,6 +137,10 @@ class DescribeTable(TenantArguments):
     """Arguments of describe_table."""
 
     table: Annotated[str, Field(description="Name of the table, such as bronze.customers.")]
+    preview: Annotated[bool, Field(description="Also 20 rows, and nulls, distinct values and range per column.")] = (
+        False
+    )
+    cursor: Cursor = None
 
 
 def check_names(tool: str, arguments: Mapping[str, Any], known: Sequence[str]) -> None:

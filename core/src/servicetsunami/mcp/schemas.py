@@ -15,8 +15,14 @@ from pydantic import BaseModel
 from servicetsunami.sdk import Json
 
 _ABSENT = ("default", None)
-# Half the tools hold a problem; its fields are told once, in the documentation, and not in each of them.
-_PARTS: dict[str, Json] = {"Problem": {"type": "object", "required": ["code", "message"]}}
+# What many tools hold, or few models ask for, is told once, in the documentation, and not in each of them.
+_PARTS: dict[str, Json] = {
+    "Problem": {"type": "object", "required": ["code", "message"]},
+    "DriftFinding": {"type": "object", "required": ["kind", "column"]},
+    "TableVersion": {"type": "object", "required": ["version", "operation"]},
+    "ColumnProfile": {"type": "object", "required": ["nulls"]},
+    "ExportedFile": {"type": "object", "required": ["format", "rows", "size_bytes"]},
+}
 _ERROR = {"type": "object", "description": "Alone, if isError: code, message, fix and more."}
 _OF_OBJECTS = ("type", "required", "additionalProperties")
 
@@ -100,7 +106,7 @@ def _untitled(schema: Any) -> Any:
 
 
 def _short_union(schema: Any) -> Any:
-    """Write every union of plain types as a list of their names."""
+    """Write every union of plain types as a list of their names; an integer is a number."""
     if isinstance(schema, list):
         return [_short_union(item) for item in schema]
     if not isinstance(schema, dict):
@@ -108,7 +114,8 @@ def _short_union(schema: Any) -> Any:
     members = schema.get("anyOf", ())
     if members and all(set(member) == {"type"} for member in members):
         rest = {key: value for key, value in schema.items() if key != "anyOf"}
-        return {"type": [member["type"] for member in members], **rest}
+        names = [member["type"] for member in members]
+        return {"type": [name for name in names if name != "integer" or "number" not in names], **rest}
     return {key: _short_union(value) for key, value in schema.items()}
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from servicetsunami.operations.answers.visible import visible
 from servicetsunami.operations.models import (
+    ColumnProfile,
     ConnectionList,
     ConnectResult,
     DeleteResult,
@@ -126,11 +128,25 @@ def description_text(result: TableDescription) -> str:
     table = result.table
     key = f", key {', '.join(result.key)}" if result.key else ""
     head = f"{table.table}: {_count(table.rows, 'row') or 'unknown rows'}{key}, version {result.version}."
-    columns = pipe_table(
-        ("column", "type", "nullable", "comment"),
-        ((column.name, column.type, column.nullable, column.comment) for column in result.columns),
-    )
-    return _lines([head, table.comment, columns])
+    more = f"There are more columns, with cursor {result.next_cursor}." if result.next_cursor else ""
+    sample = pipe_table([column.name for column in result.columns], result.sample) if result.sample else ""
+    return _lines([head, table.comment, _columns(result), more, sample, result.notice or ""])
+
+
+def _columns(result: TableDescription) -> str:
+    header: tuple[str, ...] = ("column", "type", "nullable", "comment")
+    plain = [(column.name, column.type, column.nullable, column.comment) for column in result.columns]
+    if result.profiled_rows is None:
+        return pipe_table(header, plain)
+    profiles = (_profile(column.profile) for column in result.columns)
+    rows = [(*row, *profile) for row, profile in zip(plain, profiles, strict=True)]
+    return pipe_table((*header, "nulls", "distinct", "minimum", "maximum"), rows)
+
+
+def _profile(profile: ColumnProfile | None) -> tuple[Any, ...]:
+    if profile is None:
+        return (None, None, None, None)
+    return (profile.nulls, profile.distinct, profile.minimum, profile.maximum)
 
 
 def pipe_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -143,7 +159,7 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\r", "\\r").replace("\n", "\\n")
+    return visible(text.replace("\\", "\\\\").replace("|", "\\|"))
 
 
 def _route(run: RunView) -> str:

@@ -102,7 +102,9 @@ async def _list_tables(call: ToolCall, arguments: ListTables) -> TableList:
 
 
 async def _describe_table(call: ToolCall, arguments: DescribeTable) -> TableDescription:
-    return await tables.describe_table(call.app, call.caller, arguments.table)
+    return await tables.describe_table(
+        call.app, call.caller, arguments.table, preview=arguments.preview, cursor=arguments.cursor
+    )
 
 
 TEST_CONNECTION = ToolSpec(
@@ -265,7 +267,7 @@ DESCRIBE_TABLE = ToolSpec(
     title="Describe a lakehouse table",
     description=(
         "Show a lakehouse table's columns, types, key, comments, size and latest changes. Use it before writing SQL "
-        "for query_sql, so that names and types are right."
+        "for query_sql, so that names and types are right; with preview to see what the columns hold."
     ),
     arguments=DescribeTable,
     result=TableDescription,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from servicetsunami.operations.models import QueryResult, SourceColumn, SourceTable, SourceTables
 from servicetsunami.operations.opened import with_source
-from servicetsunami.operations.paging import page
+from servicetsunami.operations.paging import viewed_page
 from servicetsunami.operations.results import answer, row_limit
 from servicetsunami.operations.stream_settings import settings_of
 from servicetsunami.records import Connection
@@ -46,18 +46,22 @@ async def list_source_tables(
     connection = await app.records.connection(caller.tenant, connection_id)
     streams = await with_source(app, connection, lambda source: list(source.streams()))
     found = [stream for stream in streams if not search or search.casefold() in stream.id.casefold()]
-    shown, next_cursor = page(found, cursor, limit)
     owned = {
         dataset.stream: str(dataset.table)
         for dataset in await app.records.datasets(caller.tenant)
         if dataset.connection_id == connection.id
     }
-    with_columns = len(shown) <= _COLUMNS_SHOWN_UP_TO
+    with_columns = min(limit, len(found)) <= _COLUMNS_SHOWN_UP_TO
     feeds = issubclass(app.plugins.connector(connection.connector), ChangeFeed)
-    views = (_view(stream, connection, with_columns, owned.get(stream.id)) for stream in shown)
+
+    def view(stream: Stream) -> SourceTable:
+        seen = _view(stream, connection, with_columns, owned.get(stream.id))
+        return _followed(seen) if feeds and seen.key else seen
+
+    shown, next_cursor = viewed_page(found, cursor, limit, view)
     return SourceTables(
         connection_id=connection.id,
-        tables=tuple(_followed(view) if feeds and view.key else view for view in views),
+        tables=shown,
         total=len(found),
         truncated=next_cursor is not None,
         next_cursor=next_cursor,

@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from servicetsunami.operations.answers.previews import Looking, previewed
 from servicetsunami.operations.models import (
     ColumnView,
     QueryResult,
@@ -17,10 +19,10 @@ from servicetsunami.operations.models import (
     TableVersion,
     TableView,
 )
-from servicetsunami.operations.paging import page
+from servicetsunami.operations.paging import shortened, viewed_page
 from servicetsunami.operations.results import answer, row_limit
 from servicetsunami.operations.threads import in_thread
-from servicetsunami.sdk import Json, QueryLimits, Sink, TableDetails, TableName, TableSummary, Warehouse
+from servicetsunami.sdk import ColumnDetails, Json, QueryLimits, Sink, TableName, TableSummary, Warehouse
 from servicetsunami.sdk.sql import guard_databricks
 
 if TYPE_CHECKING:
@@ -40,40 +42,43 @@ async def list_tables(
         return sink.catalog(), list(warehouse.tables(layer))
 
     catalog, summaries = await _with_warehouse(app, caller, work)
-    shown, next_cursor = page(summaries, cursor, limit)
+    shown, next_cursor = viewed_page(summaries, cursor, limit, partial(_table_view, catalog))
     return TableList(
         catalog=catalog,
-        tables=tuple(_table_view(catalog, summary) for summary in shown),
+        tables=shown,
         total=len(summaries),
         truncated=next_cursor is not None,
         next_cursor=next_cursor,
     )
 
 
-async def describe_table(app: App, caller: Caller, table: str) -> TableDescription:
-    """Describe one table: columns, types, key, comments, size and history."""
+async def describe_table(
+    app: App, caller: Caller, table: str, *, preview: bool = False, cursor: str | None = None
+) -> TableDescription:
+    """Describe one table: columns, types, key, comments, size and history; of very many columns a page at a time.
 
-    def work(sink: Sink[Any], warehouse: Warehouse) -> tuple[str, TableDetails]:
-        catalog = sink.catalog()
-        return catalog, warehouse.describe(TableName.parse(table.removeprefix(f"{catalog}.")))
+    With `preview` also some rows, and what the columns hold.
+    """
 
-    catalog, details = await _with_warehouse(app, caller, work)
-    return TableDescription(
-        table=_table_view(catalog, details.summary),
-        columns=tuple(
-            ColumnView(
-                name=column.name,
-                type=column.type,
-                nullable=column.nullable,
-                comment=column.comment,
-                source_type=column.source_type,
-            )
-            for column in details.columns
-        ),
-        key=details.key,
-        version=details.version,
-        history=tuple(_version(entry) for entry in details.history),
-    )
+    def work(sink: Sink[Any], warehouse: Warehouse) -> TableDescription:
+        name = TableName.parse(table.removeprefix(f"{sink.catalog()}."))
+        details = warehouse.describe(name)
+        columns, next_cursor = viewed_page(details.columns, cursor, max(1, len(details.columns)), _column_view)
+        shown = TableDescription(
+            table=_table_view(sink.catalog(), details.summary),
+            columns=columns,
+            key=details.key,
+            version=details.version,
+            history=tuple(_version(entry) for entry in details.history),
+            truncated=next_cursor is not None,
+            next_cursor=next_cursor,
+        )
+        if not preview:
+            return shown
+        looking = Looking(warehouse, sink.catalog(), details.summary.table, app.settings.query_timeout_seconds)
+        return previewed(shown, looking.preview(columns))
+
+    return await _with_warehouse(app, caller, work)
 
 
 async def query_sql(app: App, caller: Caller, sql: str, *, limit: int | None = None) -> QueryResult:
@@ -100,6 +105,16 @@ async def _with_warehouse(app: App, caller: Caller, work: Callable[[Sink[Any], W
     return await in_thread(run)
 
 
+def _column_view(column: ColumnDetails) -> ColumnView:
+    return ColumnView(
+        name=column.name,
+        type=shortened(column.type, 2_000),
+        nullable=column.nullable,
+        comment=shortened(column.comment),
+        source_type=shortened(column.source_type),
+    )
+
+
 def _table_view(catalog: str, summary: TableSummary) -> TableView:
     return TableView(
         table=f"{catalog}.{summary.table}",
@@ -107,7 +122,7 @@ def _table_view(catalog: str, summary: TableSummary) -> TableView:
         rows=summary.rows,
         size_bytes=summary.size_bytes,
         updated_at=summary.updated_at,
-        comment=summary.comment,
+        comment=shortened(summary.comment),
     )
 
 

@@ -1,0 +1,1 @@
+"""What is answered from tables: previews, pages of results, and whole results as files."""
