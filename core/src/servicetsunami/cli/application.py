@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from servicetsunami.cli.commands import installation, lakehouse, runs, schedules, serving, sources
+from servicetsunami.cli.commands import clients, installation, lakehouse, runs, schedules, serving, sources
 from servicetsunami.cli.group import Commands
 from servicetsunami.cli.options import Spoken, pairs
 
@@ -102,6 +102,8 @@ def _add_administration() -> None:
 
 tsunami.command()(serving.demo)
 tsunami.command()(serving.serve)
+tsunami.command()(clients.install)
+tsunami.command()(clients.uninstall)
 tsunami.command()(sources.connect)
 tsunami.command("test")(sources.try_out)
 tsunami.command()(runs.sync)

@@ -1,0 +1,1 @@
+"""Writing this server into the configuration of MCP clients, and taking it out again."""
