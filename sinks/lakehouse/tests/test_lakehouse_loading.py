@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from servicetsunami.sdk import Commit, ConfigError, DataError, Load, NotFound, TableName
+from servicetsunami.sdk import Cancelled, Commit, ConfigError, DataError, Load, NotFound, TableName
 from servicetsunami_sink_lakehouse import LakehouseConfig, LakehouseSink
 
 ORDERS = TableName("bronze", "orders")
@@ -93,6 +93,20 @@ def test_merge_replaces_rows_of_a_key_and_the_last_one_wins(lakehouse: Any) -> N
     lakehouse.load(changed, 2, mode="merge", key=("id",))
 
     assert lakehouse.rows() == [(1, "a"), (2, "b"), (3, "a"), (4, "c")]
+
+
+def test_a_merge_that_is_cancelled_leaves_the_table_as_it_was(lakehouse: Any) -> None:
+    lakehouse.load(orders(*range(1000)), 1)
+    before = {path.name: path.read_bytes() for path in lakehouse.ctx.data_dir.rglob("*") if path.is_file()}
+    transaction = lakehouse.sink.begin(Load(ORDERS, orders(1).schema, app="app", mode="merge", key=("id",)))
+    for batch in orders(*range(500, 1500), name="b").to_batches():
+        transaction.stage(batch)
+    lakehouse.ctx.cancel()
+
+    with pytest.raises(Cancelled):
+        transaction.commit(2, {})
+
+    assert {path.name: path.read_bytes() for path in lakehouse.ctx.data_dir.rglob("*") if path.is_file()} == before
 
 
 def test_merge_compares_keys_of_several_columns_and_nulls(lakehouse: Any) -> None:

@@ -13,7 +13,7 @@ from servicetsunami.sdk import Cancelled
 
 ResultT = TypeVar("ResultT")
 
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 0.2
 _CLOSE_SECONDS = 10.0
 
 

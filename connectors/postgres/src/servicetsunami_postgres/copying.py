@@ -20,7 +20,7 @@ from servicetsunami_postgres.failures import FAILURES, interrupted, not_answered
 
 CHUNK_BYTES = 4 * 1024 * 1024
 _WAITING_CHUNKS = 2
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from servicetsunami.operations.caller import Caller
 
 log = logging.getLogger(__name__)
-_BEAT_SECONDS = 1.0
+_BEAT_SECONDS = 0.5
 _STOPPED = "This sync was stopped together with its process; sync again to complete it."
 
 

@@ -207,11 +207,20 @@ class RunKeeper:
 
     async def _beat(self, execution: _Execution) -> None:
         while True:
-            await asyncio.sleep(_HEARTBEAT_SECONDS)
+            await asyncio.sleep(_HEARTBEAT_SECONDS / 2)
+            with suppress(TsunamiError):
+                await self._heed(execution)
+            await asyncio.sleep(_HEARTBEAT_SECONDS / 2)
             with suppress(TsunamiError):  # the next beat may get through, well before the lease expires
                 await self._beat_once(execution)
             if time.monotonic() - execution.held_at > LEASE.total_seconds():
                 self._stop_overtaken(execution)
+
+    async def _heed(self, execution: _Execution) -> None:
+        """Take in what another process wished, between two beats: whoever cancels a run waits for it."""
+        seen = await self._app.records.run(execution.run.tenant, execution.run.id)
+        if seen.cancel_requested:
+            execution.cancel.set()
 
     async def _beat_once(self, execution: _Execution) -> None:
         records, run = self._app.records, execution.run

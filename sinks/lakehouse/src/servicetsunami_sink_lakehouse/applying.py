@@ -7,7 +7,7 @@ are grouped, never values, so that memory stays bounded.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,8 +37,16 @@ class Apply(KeyedChange):
 
     doing: ClassVar[str] = "applying changes by key"
 
-    def __init__(self, folder: Path, key: Sequence[str], parts: Sequence[Part], *, soft: bool) -> None:
-        super().__init__(folder, key, parts)
+    def __init__(
+        self,
+        folder: Path,
+        key: Sequence[str],
+        parts: Sequence[Part],
+        cancelled: Callable[[], bool],
+        *,
+        soft: bool,
+    ) -> None:
+        super().__init__(folder, key, parts, cancelled)
         self._soft = soft
 
     def _planned(self, database: duckdb.DuckDBPyConnection, snapshot: Snapshot, change: Change) -> Change:

@@ -7,7 +7,7 @@ removed and added lands in one commit. Keys are compared null-safe. Everything r
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -17,7 +17,7 @@ from servicetsunami_sink_lakehouse.failures import on_disk
 from servicetsunami_sink_lakehouse.log import Change
 from servicetsunami_sink_lakehouse.parts import Part, PartsWriter
 from servicetsunami_sink_lakehouse.scan import parquet, projection, sql, text_literal
-from servicetsunami_sink_lakehouse.scratch import scratch_database
+from servicetsunami_sink_lakehouse.scratch import interruptible, scratch_database
 from servicetsunami_sink_lakehouse.snapshot import DataFile, Snapshot
 
 if TYPE_CHECKING:
@@ -40,8 +40,9 @@ class KeyedChange(ABC):
     doing: ClassVar[str]
     """What it does, for the message of an error."""
 
-    def __init__(self, folder: Path, key: Sequence[str], parts: Sequence[Part]) -> None:
+    def __init__(self, folder: Path, key: Sequence[str], parts: Sequence[Part], cancelled: Callable[[], bool]) -> None:
         self._folder = folder
+        self._cancelled = cancelled
         self._wanted_key = tuple(key)
         self._key: tuple[str, ...] = ()
         self._parts = tuple(parts)
@@ -55,7 +56,11 @@ class KeyedChange(ABC):
             return change
         names = {column.name.casefold(): column.name for column in change.columns}
         self._key = tuple(names[name.casefold()] for name in self._wanted_key)
-        with on_disk(self.doing), scratch_database(self._folder / "_spill") as database:
+        with (
+            on_disk(self.doing),
+            scratch_database(self._folder / "_spill") as database,
+            interruptible(database, self._cancelled),
+        ):
             return self._planned(database, snapshot, change)
 
     def finish(self, *, committed: bool) -> None:

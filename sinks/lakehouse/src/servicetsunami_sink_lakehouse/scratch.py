@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from servicetsunami.sdk import Cancelled
+
 if TYPE_CHECKING:
     import duckdb
 
+_POLL_SECONDS = 0.05
 _MEMORY = "SET memory_limit = '768MB'"
 
 
@@ -32,3 +36,35 @@ def scratch_database(spill_to: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
     finally:
         connection.close()
+
+
+@contextmanager
+def interruptible(connection: duckdb.DuckDBPyConnection, cancelled: Callable[[], bool]) -> Iterator[None]:
+    """Interrupt what the connection does as soon as somebody cancels; raises `Cancelled` then."""
+    import duckdb
+    import pyarrow as pa
+
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(_POLL_SECONDS):
+            if cancelled():
+                connection.interrupt()  # again and again: an interrupt between two statements is lost
+
+    watching = threading.Thread(target=watch, name="load cancellation", daemon=True)
+    watching.start()
+    try:
+        yield
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
+        if cancelled():
+            raise _cancelled() from error
+        raise
+    finally:
+        ended.set()
+        watching.join()
+    if cancelled():
+        raise _cancelled()
+
+
+def _cancelled() -> Cancelled:
+    return Cancelled("the load was cancelled; nothing of it is visible")

@@ -72,8 +72,9 @@ class LakehouseSink(Sink[LakehouseConfig], Warehouse):
         _check_key(load)
         self._sweep(load.table)
         if load.generation is None:
-            return LakehouseTransaction(self._folder(load), load)
-        return LakehouseTransaction(self._folder(load), load, frozen_to=self._folders.table(load.table))
+            return LakehouseTransaction(self._folder(load), load, cancelled=self.ctx.cancelled)
+        table = self._folders.table(load.table)
+        return LakehouseTransaction(self._folder(load), load, cancelled=self.ctx.cancelled, frozen_to=table)
 
     def committed(self, load: Load) -> Commit:
         """Return the last commit of the load's app."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -28,8 +28,11 @@ class LakehouseTransaction(Transaction):
     `frozen_to` is the table that a generation will replace, whose columns a frozen load must have.
     """
 
-    def __init__(self, folder: Path, load: Load, *, frozen_to: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, load: Load, *, cancelled: Callable[[], bool], frozen_to: Path | None = None
+    ) -> None:
         self._folder = folder
+        self._cancelled = cancelled
         self._load = load
         self._writer = PartsWriter(folder)
         self._columns = self._allowed(open_snapshot(folder), landing(load, load.schema))
@@ -103,8 +106,8 @@ class LakehouseTransaction(Transaction):
 
     def _by_key(self, parts: Sequence[Part]) -> KeyedChange:
         if self._load.mode == "merge":
-            return Merge(self._folder, self._load.key, parts)
-        return Apply(self._folder, self._load.key, parts, soft=self._load.deletes == "soft")
+            return Merge(self._folder, self._load.key, parts, self._cancelled)
+        return Apply(self._folder, self._load.key, parts, self._cancelled, soft=self._load.deletes == "soft")
 
     def _change(self, snapshot: Snapshot, parts: Sequence[Part]) -> log.Change:
         return log.Change(

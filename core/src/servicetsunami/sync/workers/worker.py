@@ -24,6 +24,8 @@ from servicetsunami.sync.workers.tally import Tally
 
 _POLL_SECONDS = 0.1
 _START_SECONDS = 60.0
+_CANCELLED_SECONDS = 1.0
+"""How long it may take to let go of work that somebody cancelled, who waits for it."""
 _PLUGIN_LOGGER = "servicetsunami.plugin"
 
 
@@ -81,7 +83,7 @@ class Worker:
         if not self._unfinished:
             return
         self._unfinished = False
-        deadline = time.monotonic() + self._limits.grace_seconds
+        deadline = time.monotonic() + self._grace_seconds
         try:
             self._channel.send(Kind.STOP, {})
             while (last := self._received(deadline)).kind not in (Kind.TRAILER, Kind.ERROR, Kind.VALUE):
@@ -98,7 +100,7 @@ class Worker:
         self.stop()
         try:
             self._channel.send(Kind.CALL, {"call": "close", "args": {}})
-            answer = self._received(time.monotonic() + self._limits.grace_seconds)
+            answer = self._received(time.monotonic() + self._grace_seconds)
         except (ClosedError, BadFrameError, TimeoutError):
             self.end()
         else:
@@ -120,6 +122,11 @@ class Worker:
                 if self._desk is not None:
                     self._desk.close()
             return self._status
+
+    @property
+    def _grace_seconds(self) -> float:
+        usual = self._limits.grace_seconds
+        return min(usual, _CANCELLED_SECONDS) if self._cancel.is_set() else usual
 
     def _begin(self, call: str, args: Json) -> None:
         if not self.usable:
