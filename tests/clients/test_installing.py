@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from servicetsunami.cli.exits import Exit
-from servicetsunami.cli.installing.clients import CLIENTS, Machine, client_of, file_of
+from servicetsunami.cli.installing.clients import CLIENTS, Machine, client_of, file_of, path_to_section
 from servicetsunami.cli.running import run
 
 COMMAND = [sys.executable, "-P", "-m", "servicetsunami.cli", "serve"]
@@ -247,6 +247,31 @@ def test_claude_code_is_set_up_through_its_own_command(
     assert ([entry["command"], *entry["args"]], entry["env"]) == (COMMAND, {"TSUNAMI_HOME": "/srv/lake"})
     assert changed["env"] == {"TSUNAMI_HOME": "/srv/other"}
     assert load(claude)["mcpServers"] == {}
+
+
+def test_what_somebody_added_for_claude_code_is_on_no_command_line(
+    claude: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(["install", "claude-code"])
+    kept = load(claude)
+    kept["mcpServers"]["lakehouse"]["env"] = {"SHOP_PASSWORD": CANARY}
+    claude.write_text(json.dumps(kept), encoding="utf-8")
+    (claude.parent / "bin/claude").unlink()
+    monkeypatch.setenv("TSUNAMI_TENANT", "acme")
+
+    code = run(["install", "claude-code"])
+
+    assert code == Exit.OK
+    assert load(claude)["mcpServers"]["lakehouse"]["env"] == {"SHOP_PASSWORD": CANARY, "TSUNAMI_TENANT": "acme"}
+
+
+def test_claude_code_knows_a_project_by_its_repository(home: Path) -> None:
+    (home / ".git").mkdir()
+    machine = Machine("linux", home, {}, home / "project")
+
+    path = path_to_section(client_of("claude-code"), "local", machine)
+
+    assert path == ("projects", str(home), "mcpServers")
 
 
 def test_claude_code_without_its_command_is_set_up_for_a_project_only(

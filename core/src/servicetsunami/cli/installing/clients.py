@@ -79,7 +79,7 @@ class Machine:
     home: Path
     environ: Mapping[str, str]
     folder: Path
-    """The project's, for the scopes `project` and `local`."""
+    """Where the command runs; for the scope `project`."""
 
     @classmethod
     def here(cls) -> Machine:
@@ -87,6 +87,11 @@ class Machine:
         import os
 
         return cls(sys.platform, Path.home(), os.environ, Path.cwd())
+
+    @property
+    def repository(self) -> Path:
+        """The folder by which Claude Code knows a project: that of its repository, if it has one."""
+        return next((one for one in (self.folder, *self.folder.parents) if (one / ".git").exists()), self.folder)
 
     @property
     def applications(self) -> Path:
@@ -139,7 +144,7 @@ def file_of(client: McpClient, scope: str, machine: Machine) -> Path:
 
 def path_to_section(client: McpClient, scope: str, machine: Machine) -> tuple[str, ...]:
     """Return the members that lead to the servers in the file of a scope."""
-    return ("projects", str(machine.folder), client.section) if scope == "local" else (client.section,)
+    return ("projects", str(machine.repository), client.section) if scope == "local" else (client.section,)
 
 
 def written(client: McpClient, entry: Json) -> Json:

@@ -74,7 +74,7 @@ class Place:
 
     @property
     def by_command(self) -> bool:
-        """Whether the file is the client's own, which only its command should change."""
+        """Whether the file is the client's own, which only its command should make or remove entries."""
         return self.client.name == "claude-code" and self.scope != "project"
 
     def result(self, status: Status) -> ClientResult:
@@ -120,8 +120,9 @@ def install(place: Place, entry: Json, *, dry_run: bool = False) -> ClientResult
     changes = _changes(old, new)
     if dry_run:
         return place.result("planned").model_copy(update={"changes": changes})
-    if place.by_command:
-        _through_claude(place, old, new)
+    # An entry that is there may hold secrets that somebody added: on a command line others could read them.
+    if place.by_command and old is None:
+        _through_claude(place, new)
         backup = None
     else:
         backup = replace_text(place.file, text, document.with_member(place.path, new))
@@ -161,11 +162,8 @@ def _done(place: Place, status: Status, backup: Path | None, changes: tuple[str,
     return result.model_copy(update={"backup": str(backup) if backup else None, "changes": changes})
 
 
-def _through_claude(place: Place, old: object, new: Json) -> None:
-    program = _claude_or_refuse(place)
-    if old is not None:
-        claude.run(program, claude.removing(place.name, place.scope), place.machine)
-    claude.run(program, claude.adding(place.name, place.scope, new), place.machine)
+def _through_claude(place: Place, new: Json) -> None:
+    claude.run(_claude_or_refuse(place), claude.adding(place.name, place.scope, new), place.machine)
     # The command ends with 0 whatever happens, so its file is asked.
     document = Document(read_text(place.file) or "", str(place.file))
     if not _same(document.get(place.path), new):
