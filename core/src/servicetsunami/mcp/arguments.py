@@ -123,6 +123,7 @@ class QuerySql(TenantArguments):
 
     sql: Annotated[str, Field(description="One SELECT in Databricks SQL.")]
     limit: Limit = None
+    cursor: Cursor = None
 
 
 class ListTables(TenantArguments):

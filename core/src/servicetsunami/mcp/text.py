@@ -11,6 +11,7 @@ from servicetsunami.operations.models import (
     ConnectionList,
     ConnectResult,
     DeleteResult,
+    QueryPage,
     QueryResult,
     RunView,
     SourceTables,
@@ -109,8 +110,18 @@ def run_text(run: RunView) -> str:
 
 def query_text(result: QueryResult) -> str:
     """Show the rows of an answer."""
+    return _answer(result, ", and there are more" if result.truncated else "")
+
+
+def page_text(result: QueryPage) -> str:
+    """Show the rows of a page."""
+    if result.next_cursor is None:
+        return query_text(result)
+    return _answer(result, f", and there are more with cursor {result.next_cursor}")
+
+
+def _answer(result: QueryResult, more: str) -> str:
     table = pipe_table([column.name for column in result.columns], result.rows)
-    more = ", and there are more" if result.truncated else ""
     rows = _count(result.row_count, "row")
     return _lines([table, f"{rows} in {result.execution_time:.2f} s{more}.", result.notice or ""])
 

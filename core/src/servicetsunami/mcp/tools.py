@@ -21,6 +21,7 @@ from servicetsunami.operations import connections, deleting, sources, sync, tabl
 from servicetsunami.operations.models import (
     ConnectionList,
     DeleteResult,
+    QueryPage,
     QueryResult,
     RunView,
     SourceTables,
@@ -91,8 +92,8 @@ async def _query_source(call: ToolCall, arguments: QuerySource) -> QueryResult:
     )
 
 
-async def _query_sql(call: ToolCall, arguments: QuerySql) -> QueryResult:
-    return await tables.query_sql(call.app, call.caller, arguments.sql, limit=arguments.limit)
+async def _query_sql(call: ToolCall, arguments: QuerySql) -> QueryPage:
+    return await tables.query_sql(call.app, call.caller, arguments.sql, limit=arguments.limit, cursor=arguments.cursor)
 
 
 async def _list_tables(call: ToolCall, arguments: ListTables) -> TableList:
@@ -235,12 +236,12 @@ QUERY_SQL = ToolSpec(
     description=(
         "Answer a question with one SELECT in Databricks SQL over the lakehouse tables, such as bronze.customers. Use "
         "describe_table first for exact column names. Aggregate and filter in SQL: an answer holds 200 rows unless "
-        "limit says otherwise, and says if there were more."
+        "limit says otherwise; for the next ones repeat the same sql with cursor."
     ),
     arguments=QuerySql,
-    result=QueryResult,
+    result=QueryPage,
     run=_query_sql,
-    text=text.query_text,
+    text=text.page_text,
     scope="read",
     hints=_READS,
     always_load=True,

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from servicetsunami.operations.answers.shelf import sweep
 from servicetsunami.operations.caller import Caller
 from servicetsunami.operations.joint_runs import JointRuns
 from servicetsunami.operations.problems import config_error
@@ -153,6 +154,7 @@ async def open_app(loaded: LoadedSettings) -> AsyncIterator[App]:
         app = App(loaded, plugins, records, presence)
         try:
             await records.create_tenant(settings.tenant)
+            await asyncio.to_thread(sweep, home)
             yield app
         finally:
             await app.close()

@@ -6,11 +6,13 @@ import json
 import math
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from servicetsunami.operations.answers.visible import hides_something
 from servicetsunami.operations.models import Cell, QueryResult, ResultColumn
 from servicetsunami.sdk import ConfigError
 
@@ -40,27 +42,57 @@ def row_limit(limit: int | None) -> int:
 
 def answer(reader: pa.RecordBatchReader, limit: int | None, began: float) -> QueryResult:
     """Read up to the limits from `reader`; `began` is `time.perf_counter()` at the start of the query."""
+    chosen = choose(rows_of(reader), limit)
+    truncated = chosen.truncated or b"truncated" in (reader.schema.metadata or {})
+    notice = f"There are more rows: aggregate or filter in SQL, or raise limit. {UNTRUSTED}" if truncated else UNTRUSTED
+    return QueryResult(**shown(chosen, reader.schema, began), truncated=truncated, notice=f"{chosen.notes}{notice}")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The rows that fit an answer."""
+
+    rows: tuple[tuple[Cell, ...], ...]
+    truncated: bool
+    """True if there are more."""
+    notes: str = ""
+    """What to know of them: sentences with a space after each."""
+
+
+def choose(rows: Iterable[tuple[Cell, ...]], limit: int | None) -> Chosen:
+    """Take rows up to the limits; a first row that is too long alone is cut, since an answer has to go on."""
     most_rows = row_limit(limit)
-    budget = DEFAULT_CHARACTERS if limit is None else MOST_CHARACTERS
-    rows: list[tuple[Cell, ...]] = []
-    truncated = b"truncated" in (reader.schema.metadata or {})
-    for row in rows_of(reader):
-        budget -= size_of(row)
-        if len(rows) == most_rows or budget < 0:
+    left = DEFAULT_CHARACTERS if limit is None else MOST_CHARACTERS
+    taken: list[tuple[Cell, ...]] = []
+    notes = ""
+    truncated = False
+    for row in rows:
+        size = size_of(row)
+        if not taken and size > left:
+            taken.append(_cut(row, left))
+            notes, left = "Long cells are cut. ", 0
+            continue
+        left -= size
+        if len(taken) == most_rows or left < 0:
             truncated = True
             break
-        rows.append(row)
-    columns = tuple(ResultColumn(name=field.name, type=type_name(field.type)) for field in reader.schema)
-    single = rows[0][0] if len(rows) == 1 and len(columns) == 1 and not truncated else None
-    return QueryResult(
-        columns=columns,
-        rows=tuple(rows),
-        row_count=len(rows),
-        truncated=truncated,
-        execution_time=round(time.perf_counter() - began, 4),
-        result=single,
-        notice=_notice(truncated, len(rows)),
-    )
+        taken.append(row)
+    if any(isinstance(value, str) and hides_something(value) for row in taken for value in row):
+        notes += "Some texts hold characters that are not seen. "
+    return Chosen(tuple(taken), truncated, notes)
+
+
+def shown(chosen: Chosen, schema: pa.Schema, began: float) -> dict[str, Any]:
+    """Return what answers of both kinds say of their rows."""
+    columns = tuple(ResultColumn(name=field.name, type=type_name(field.type)) for field in schema)
+    rows = chosen.rows
+    return {
+        "columns": columns,
+        "rows": rows,
+        "row_count": len(rows),
+        "execution_time": round(time.perf_counter() - began, 4),
+        "result": rows[0][0] if len(rows) == 1 and len(columns) == 1 and not chosen.truncated else None,
+    }
 
 
 def cell(value: Any) -> Cell:
@@ -128,7 +160,7 @@ def _nested(value: Any) -> Cell:
     return _text(value)
 
 
-def _notice(truncated: bool, shown: int) -> str:
-    if not truncated:
-        return UNTRUSTED
-    return f"There are more rows than the {shown:,} shown: aggregate, filter, or raise `limit`. {UNTRUSTED}"
+def _cut(row: tuple[Cell, ...], most: int) -> tuple[Cell, ...]:
+    # A character takes up to 6 bytes as JSON.
+    longest = most // (6 * len(row)) - 2
+    return tuple(f"{one[:longest]}…" if isinstance(one, str) and len(one) > longest else one for one in row)

@@ -10,19 +10,22 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from servicetsunami.operations.answers.cursors import PURPOSE, Cursors
+from servicetsunami.operations.answers.pages import Pages
 from servicetsunami.operations.answers.previews import Looking, previewed
+from servicetsunami.operations.answers.shelf import Shelf
 from servicetsunami.operations.models import (
     ColumnView,
-    QueryResult,
+    QueryPage,
     TableDescription,
     TableList,
     TableVersion,
     TableView,
 )
 from servicetsunami.operations.paging import shortened, viewed_page
-from servicetsunami.operations.results import answer, row_limit
+from servicetsunami.operations.results import row_limit
 from servicetsunami.operations.threads import in_thread
-from servicetsunami.sdk import ColumnDetails, Json, QueryLimits, Sink, TableName, TableSummary, Warehouse
+from servicetsunami.sdk import ColumnDetails, Json, Sink, TableName, TableSummary, Warehouse
 from servicetsunami.sdk.sql import guard_databricks
 
 if TYPE_CHECKING:
@@ -81,15 +84,32 @@ async def describe_table(
     return await _with_warehouse(app, caller, work)
 
 
-async def query_sql(app: App, caller: Caller, sql: str, *, limit: int | None = None) -> QueryResult:
-    """Answer one SELECT in Databricks SQL over the tenant's tables."""
-    limits = QueryLimits(rows=row_limit(limit) + 1, timeout_seconds=app.settings.query_timeout_seconds)
+async def query_sql(
+    app: App,
+    caller: Caller,
+    sql: str,
+    *,
+    limit: int | None = None,
+    cursor: str | None = None,
+    keep: bool = True,
+) -> QueryPage:
+    """Answer one SELECT in Databricks SQL over the tenant's tables, a page at a time.
 
-    def work(sink: Sink[Any], warehouse: Warehouse) -> QueryResult:
+    A result of more than one page is kept for an hour, so that its pages agree, unless `keep` is false. Raises
+    `ConfigError` (`bad_cursor`) for a cursor of another query, `NotFound` (`result_expired`) for a result that is
+    gone.
+    """
+    row_limit(limit)
+    key = await app.records.derived_key(PURPOSE)
+
+    def work(sink: Sink[Any], warehouse: Warehouse) -> QueryPage:
         began = time.perf_counter()
         query = guard_databricks(sql, catalog=sink.catalog(), layers=LAYERS)
-        with closing(warehouse.query(query, limits)) as reader:
-            return answer(reader, limit, began)
+        pages = Pages(Shelf(app.settings.home, caller.tenant), Cursors(key, caller.tenant, query.sql), limit, keep)
+        if cursor is not None:
+            return pages.further(cursor, began)
+        with closing(warehouse.query(query, pages.limits(app.settings.query_timeout_seconds))) as reader:
+            return pages.first(reader, began)
 
     return await _with_warehouse(app, caller, work)
 

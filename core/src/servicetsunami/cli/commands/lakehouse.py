@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from servicetsunami.cli.options import AsJson
 from servicetsunami.cli.session import emit, perform
+
+if TYPE_CHECKING:
+    from servicetsunami.operations.models import QueryResult
 
 At = Annotated[
     str | None, typer.Option("--at", metavar="CONNECTION", help="Look into this source instead of the lakehouse.")
@@ -68,7 +71,7 @@ def query(
 
     text = sys.stdin.read() if sql == "-" else sql
     if at is None:
-        answer = perform(context, lambda app, who: query_sql(app, who, text, limit=limit))
+        answer: QueryResult = perform(context, lambda app, who: query_sql(app, who, text, limit=limit, keep=False))
     else:
         answer = perform(context, lambda app, who: query_source(app, who, at, text, limit=limit))
     emit(answer, show_answer, as_json=as_json)
