@@ -68,6 +68,8 @@ class ToolSpec:
     """Arguments whose unknown choices the operation answers itself, since it has more to say of them."""
     always_load: bool = False
     """True for the few tools a client should show a model without a search."""
+    long: bool = False
+    """True if it begins a run and answers with its `RunView`: clients that know tasks get the run as one."""
     view: str | None = None
     """URI of the `ui://` page that shows its result, in clients that render MCP Apps."""
 

@@ -183,6 +183,7 @@ SYNC_TO_BRONZE = ToolSpec(
     text=text.run_text,
     scope="sync",
     hints=Hints(idempotent=True, open_world=True),
+    long=True,
 )
 
 GET_RUN = ToolSpec(
