@@ -76,6 +76,6 @@ class Surface(Protocol):
         """Complete an argument of a prompt or of a resource template; empty where nothing is known."""
 
 
-def unknown_resource() -> MCPError:
+def unknown_resource(uri: str | None = None) -> MCPError:
     """Return the one answer about a resource that does not exist, or that the asker may not see."""
-    return MCPError(INVALID_PARAMS, "Resource not found")
+    return MCPError(INVALID_PARAMS, "Resource not found", None if uri is None else {"uri": uri})

@@ -20,8 +20,15 @@ def serve(
         bool, typer.Option("--http", help="Serve over HTTP, whatever MCP_TRANSPORT says; see --port.")
     ] = False,
     port: Annotated[int | None, typer.Option(help="Port to serve HTTP on, instead of MCP_PORT.")] = None,
+    conformance: Annotated[
+        bool,
+        typer.Option("--conformance", help="Serve fixtures for the official MCP conformance suite over HTTP instead."),
+    ] = False,
 ) -> None:
     """Serve MCP clients such as Claude: over stdio, or over HTTP where MCP_TRANSPORT says so."""
+    if conformance:
+        _serve_conformance(port or 0)
+        return
     loaded = settings_of(context, **_chosen(http=http, port=port))
     if loaded.settings.mcp_transport == "stdio":
         _serve_stdio(loaded)
@@ -56,6 +63,14 @@ def _serve_http(loaded: LoadedSettings) -> None:
     if sys.stderr.isatty():
         typer.echo(f"serving MCP at {endpoint_of(loaded.settings)}; end it with Ctrl-C", err=True)
     raise typer.Exit(serve_http(loaded))
+
+
+def _serve_conformance(port: int) -> None:
+    from servicetsunami.mcp.conformance.serving import listen_on_loopback, serve_conformance
+
+    listening = listen_on_loopback(port)
+    typer.echo(f"serving conformance fixtures at http://{':'.join(map(str, listening.getsockname()))}/mcp", err=True)
+    asyncio.run(serve_conformance(listening))
 
 
 def demo(

@@ -1,0 +1,1 @@
+"""What the official conformance suite calls by name, served by our own host; `tsunami serve --conformance`."""
