@@ -6,11 +6,14 @@ the client's choice. `tests/core/test_mcp_host.py` fails if an upgrade of the SD
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar
 
 from mcp.server import CacheHint, InitializationOptions, NotificationOptions, Server
 from mcp.server.caching import CacheableMethod
+from mcp.server.connection import Connection
+from mcp.server.context import CallNext, HandlerResult
 from mcp.server.extension import Extension, MethodBinding, compose_tool_call_handler
 from mcp.server.mcpserver import RequestStateBoundary, RequestStateSecurity, require_client_extension
 from mcp.server.subscriptions import (
@@ -25,6 +28,7 @@ from mcp.server.subscriptions import (
 )
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
+    INTERNAL_ERROR,
     INVALID_PARAMS,
     METHOD_NOT_FOUND,
     CallToolRequestParams,
@@ -43,6 +47,8 @@ from mcp.types import (
     UnsubscribeRequestParams,
 )
 
+from servicetsunami.mcp.audience import AudienceBus, is_reserved
+from servicetsunami.mcp.legacy import MOST_WATCHED, LegacyClients, too_many_watched
 from servicetsunami.mcp.surface import RequestContext, Surface, unknown_resource
 from servicetsunami.operations.paging import page
 from servicetsunami.sdk import ConfigError
@@ -72,6 +78,9 @@ _LISTS: tuple[CacheableMethod, ...] = (
     "resources/templates/list",
     "prompts/list",
 )
+_MOST_STREAMS = 1_024
+_MOST_STREAMS_OF_ONE = 128
+_MODERN_SINCE = "2026-07-28"
 T = TypeVar("T")
 
 
@@ -88,10 +97,15 @@ class Host(Server[dict[str, Any]]):
         request_state: RequestStateSecurity | None = None,
         extensions: Sequence[Extension] = (),
         icons: Sequence[Icon] = (),
+        audience: Callable[[RequestContext], str] = lambda _context: "",
     ) -> None:
+        """`audience` names whose events a caller is told."""
         self.surface = surface
         self.bus = bus or InMemorySubscriptionBus()
-        self._listen = ListenHandler(self.bus)
+        self._audience = audience
+        self._streams = _Streams(self.bus)
+        self.legacy = LegacyClients()
+        self.bus.subscribe(self.legacy.take)
         super().__init__(
             NAME,
             version=version,
@@ -114,6 +128,7 @@ class Host(Server[dict[str, Any]]):
         )
         security = request_state or RequestStateSecurity.ephemeral()
         self.middleware.append(RequestStateBoundary(security, default_audience=NAME))
+        self.middleware.append(self._remember)
         self._extend(extensions)
 
     def create_initialization_options(
@@ -123,9 +138,19 @@ class Host(Server[dict[str, Any]]):
         options = notification_options or NotificationOptions(True, True, True)
         return super().create_initialization_options(options, *args, **kwargs)
 
+    def run_beside(self, work: Callable[[], AbstractAsyncContextManager[None]]) -> None:
+        """Do `work` while the host serves; to be called before it does."""
+
+        @asynccontextmanager
+        async def lifespan(_server: Server[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
+            async with work():
+                yield {}
+
+        self.lifespan = lifespan
+
     def end_streams(self) -> None:
         """Let every stream of changes end, so that its client knows that the server stops."""
-        self._listen.close()
+        self._streams.close()
 
     def _extend(self, extensions: Sequence[Extension]) -> None:
         for extension in extensions:
@@ -159,24 +184,61 @@ class Host(Server[dict[str, Any]]):
     async def _complete(self, context: RequestContext, params: CompleteRequestParams) -> CompleteResult:
         return CompleteResult(completion=await self.surface.complete(context, params))
 
+    async def _remember(self, ctx: RequestContext, call_next: CallNext) -> HandlerResult:
+        """Know a client up to 2025-11-25 from its first message after the handshake."""
+        if ctx.protocol_version < _MODERN_SINCE and ctx.method != "initialize":
+            self.legacy.client(_connection(ctx), self._audience(ctx))
+        return await call_next(ctx)
+
     async def _subscribe(self, context: RequestContext, params: SubscribeRequestParams) -> EmptyResult:
         await self._check_watch(context, params.uri)
+        self.legacy.client(_connection(context), self._audience(context)).watch(params.uri)
         return EmptyResult()
 
     async def _unsubscribe(self, context: RequestContext, params: UnsubscribeRequestParams) -> EmptyResult:
-        await self._check_watch(context, params.uri)
+        # Whatever it is: what was watched may be gone by now, and the answer tells nothing.
+        self.legacy.client(_connection(context), self._audience(context)).unwatch(params.uri)
         return EmptyResult()
 
     async def _listen_to(
         self, context: RequestContext, params: SubscriptionsListenRequestParams
     ) -> SubscriptionsListenResult:
-        for uri in params.notifications.resource_subscriptions or ():
+        watched = params.notifications.resource_subscriptions or []
+        if len(watched) > MOST_WATCHED:
+            raise too_many_watched()
+        for uri in watched:
             await self._check_watch(context, uri)
-        return await self._listen(context, params)
+        return await self._streams.serve(context, params, self._audience(context))
 
     async def _check_watch(self, context: RequestContext, uri: str) -> None:
-        if not await self.surface.may_watch(context, uri):
+        if is_reserved(uri) or not await self.surface.may_watch(context, uri):
             raise unknown_resource()
+
+
+class _Streams:
+    """The open streams of changes, in 2026-07-28."""
+
+    def __init__(self, bus: SubscriptionBus) -> None:
+        self._bus = bus
+        self._open: dict[ListenHandler, str] = {}
+
+    async def serve(
+        self, context: RequestContext, params: SubscriptionsListenRequestParams, audience: str
+    ) -> SubscriptionsListenResult:
+        """Tell one client of what concerns its audience until it goes away, or `close`."""
+        streams = list(self._open.values())
+        if len(streams) >= _MOST_STREAMS or streams.count(audience) >= _MOST_STREAMS_OF_ONE:
+            raise MCPError(INTERNAL_ERROR, "Subscription limit reached")
+        stream = ListenHandler(AudienceBus(self._bus, audience))
+        self._open[stream] = audience
+        try:
+            return await stream(context, params)
+        finally:
+            del self._open[stream]
+
+    def close(self) -> None:
+        for stream in tuple(self._open):
+            stream.close()
 
 
 def _page(items: Sequence[T], params: PaginatedRequestParams | None) -> tuple[list[T], str | None]:
@@ -185,6 +247,12 @@ def _page(items: Sequence[T], params: PaginatedRequestParams | None) -> tuple[li
     except ConfigError as error:
         raise MCPError(INVALID_PARAMS, error.message) from None
     return list(shown), cursor
+
+
+def _connection(context: RequestContext) -> Connection:
+    # The SDK gives handlers no other way to what lives as long as the connection.
+    connection: Connection = context.session._connection
+    return connection
 
 
 def _gated(method: MethodBinding) -> Any:
