@@ -106,17 +106,16 @@ def _untitled(schema: Any) -> Any:
 
 
 def _short_union(schema: Any) -> Any:
-    """Write every union of plain types as a list of their names; an integer is a number."""
+    """Leave integers out where numbers are allowed. A list of types would be shorter, but not every client takes it."""
     if isinstance(schema, list):
         return [_short_union(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    members = schema.get("anyOf", ())
-    if members and all(set(member) == {"type"} for member in members):
-        rest = {key: value for key, value in schema.items() if key != "anyOf"}
-        names = [member["type"] for member in members]
-        return {"type": [name for name in names if name != "integer" or "number" not in names], **rest}
-    return {key: _short_union(value) for key, value in schema.items()}
+    members = [_short_union(member) for member in schema.get("anyOf", ())]
+    if {"type": "number"} in members:
+        members = [member for member in members if member != {"type": "integer"}]
+    rest = {key: _short_union(value) for key, value in schema.items() if key != "anyOf"}
+    return {"anyOf": members, **rest} if members else rest
 
 
 def _inlined(schema: Any, definitions: Json) -> Any:
