@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from servicetsunami.operations.answers.shelf import sweep
 from servicetsunami.operations.caller import Caller
+from servicetsunami.operations.events import Events
 from servicetsunami.operations.joint_runs import JointRuns
 from servicetsunami.operations.problems import config_error
 from servicetsunami.operations.read_only import refuse_if_read_only
@@ -45,6 +46,7 @@ class App:
         self.presence = presence
         self.redactor = Redactor(live_secrets(self.settings))
         self.workers = Workers(self.settings, self.redactor)
+        self.events = Events()
         self.runs = RunKeeper(self)
         self.joint_runs = JointRuns(self)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from servicetsunami.operations.events import Event
 from servicetsunami.operations.models import ConnectionList, ConnectResult, TestResult
 from servicetsunami.operations.opened import with_source
 from servicetsunami.operations.read_only import changing
@@ -42,6 +43,7 @@ async def connect_source(
     app.redactor.add(secrets.values())
     settings = {field: value for field, value in config.items() if field not in secrets and value is not None}
     connection = await _store(app, caller, name, connector, settings, secrets, streams)
+    app.events.tell(Event("connection", caller.tenant, connection.id, listed=True))
     test = await test_connection(app, caller, connection.id)
     return ConnectResult(
         connection_id=connection.id,
@@ -66,6 +68,7 @@ async def test_connection(app: App, caller: Caller, connection_id: str) -> TestR
         await app.records.record_test(
             caller.tenant, connection.id, problem.model_dump(mode="json") if problem is not None else None
         )
+        app.events.tell(Event("connection", caller.tenant, connection.id))
     return TestResult(
         connection_id=connection.id,
         status="failed" if problem else "success",

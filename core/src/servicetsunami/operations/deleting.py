@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from servicetsunami.operations.confirming import Act, Person, consent_to
+from servicetsunami.operations.events import Event
 from servicetsunami.operations.models import DeleteResult
 from servicetsunami.operations.read_only import changing
 from servicetsunami.operations.releasing import followed_streams, release_feeds
@@ -44,6 +45,7 @@ async def delete_connection(
     if consent.answer == "given":
         notes = await release_feeds(app, connection)
         await app.records.delete_connection(caller.tenant, connection.id)
+        app.events.tell(Event("connection", caller.tenant, connection.id, listed=True))
         return plan.model_copy(update={"notes": notes})
     if consent.answer == "refused":
         return plan.model_copy(update={"status": "kept"})

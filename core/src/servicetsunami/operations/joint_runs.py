@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from servicetsunami.operations.events import Event
 from servicetsunami.operations.models import RunView
 from servicetsunami.operations.sync import sync_to_bronze
 from servicetsunami.operations.turns import Turns
@@ -213,7 +214,9 @@ class JointRuns:
             await self._change(joint, status=RunStatus.FAILED, problem=problem, message=error.message, **_counts(joint))
 
     async def _change(self, joint: _Joint, **changes: Any) -> Run:
-        return await self._app.records.change_run(joint.run.tenant, joint.run.id, **changes)
+        changed = await self._app.records.change_run(joint.run.tenant, joint.run.id, **changes)
+        self._app.events.tell(Event("run", joint.run.tenant, joint.run.id))
+        return changed
 
 
 def _failed(done: str, tables: Sequence[_Table]) -> TsunamiError:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from servicetsunami.operations.events import Event
 from servicetsunami.records import Connection, Run, RunStatus
 from servicetsunami.sdk import Cancelled, TransientError, TsunamiError
 from servicetsunami.sync import Progress, SyncJob, SyncOutcome
@@ -76,6 +77,7 @@ class RunKeeper:
 
     async def start(self, run: Run, job: SyncJob, connection: Connection, secrets: Mapping[str, str]) -> None:
         """Execute a run in the background; raises `TransientError` while another run writes the table."""
+        self._app.events.tell(Event("run", run.tenant, run.id, listed=True))
         if not await self._taken_or_told(run):
             raise _busy(run)
         execution = _Execution(run, job, connection, secrets, Progress(), threading.Event(), asyncio.Event())
@@ -231,6 +233,7 @@ class RunKeeper:
             return
         execution.held_at = asked_at
         seen = await records.change_run(run.tenant, run.id, heartbeat_at=datetime.now(UTC), **_counts(execution))
+        self._app.events.tell(Event("run", run.tenant, run.id))
         if seen.cancel_requested or seen.status.is_final:
             execution.cancel.set()
 
@@ -262,6 +265,8 @@ class RunKeeper:
             run.tenant, execution.connection.id, job.stream.id, app=job.app, seq=outcome.seq, state=outcome.state
         )
         reach("after_record")
+        is_first = job.recorded_seq is None
+        self._app.events.tell(Event("table", run.tenant, str(job.table), listed=is_first))
         notes = [*outcome.notes, *_rescue_note(outcome)]
         await self._finish(run, RunStatus.SUCCEEDED, **_counts(execution), details={"notes": notes, **outcome.details})
 
@@ -283,6 +288,9 @@ class RunKeeper:
             changes |= {"problem": problem.problem().model_dump(mode="json"), "message": problem.message}
         changes = {"message": "", **changes}
         await self._app.records.change_run(run.tenant, run.id, status=status, finished_at=datetime.now(UTC), **changes)
+        self._app.events.tell(Event("run", run.tenant, run.id))
+        if run.connection_id is not None:
+            self._app.events.tell(Event("connection", run.tenant, run.connection_id))
 
 
 def _lease_owner(run: Run) -> str:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from servicetsunami.operations.events import Event
 from servicetsunami.operations.joint_runs import Plan, PlannedTable
 from servicetsunami.operations.models import ConnectionSync, TableSync
 from servicetsunami.operations.opened import with_source
@@ -136,6 +137,7 @@ async def _begin(app: App, caller: Caller, connection: Connection, mode: str | N
     run = await app.records.create_run(
         caller.tenant, "sync_all", connection_id=connection.id, mode=mode, owner=app.presence.owner
     )
+    app.events.tell(Event("run", caller.tenant, run.id, listed=True))
     app.joint_runs.start(run, caller, connection.id, plan)
     return run
 
