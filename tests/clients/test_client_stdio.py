@@ -96,6 +96,23 @@ def test_a_query_answers_with_a_typed_page(lake: ServiceTsunami) -> None:
     assert ([column.name for column in page.columns], page.rows, page.result) == (["answer"], ((42,),), 42)
 
 
+def test_every_row_of_a_long_answer_comes_page_by_page(lake: ServiceTsunami, connection: str) -> None:
+    lake.create_dataset(connection, "customers")
+    sql = "select id from bronze.customers order by id"
+
+    pages = [page.row_count for page in lake.pages(sql)]
+    rows = [row[0] for row in lake.rows(sql, page_rows=900)]
+
+    assert pages == [1000, 1000, 500]
+    assert rows == list(range(1, 2501))
+
+
+def test_the_source_is_asked_in_its_own_words(lake: ServiceTsunami, connection: str) -> None:
+    answer = lake.query_source(connection, "select count(*) as n from customers")
+
+    assert answer.result == 2500
+
+
 def test_what_the_server_refuses_is_raised_as_what_it_is(lake: ServiceTsunami) -> None:
     with pytest.raises(NotFound) as missing:
         lake.run("run_nobody_knows")
@@ -178,9 +195,9 @@ def test_the_async_and_the_blocking_client_have_the_same_methods() -> None:
 
 def test_an_answer_that_is_not_whole_is_not_taken_for_one() -> None:
     from servicetsunami.client.remote import next_cursor
-    from servicetsunami.operations.models import QueryResult
+    from servicetsunami.operations.models import QueryPage
 
-    cut = QueryResult(columns=(), rows=(), row_count=0, truncated=True, execution_time=0.0)
+    cut = QueryPage(columns=(), rows=(), row_count=0, truncated=True, execution_time=0.0)
 
     with pytest.raises(PermanentError) as raised:
         next_cursor(cut)

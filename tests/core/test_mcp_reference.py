@@ -1,11 +1,13 @@
 """The list of tools as it is published: a snapshot for clients, and the table in the documentation.
 
-Run this file to write both anew after a tool has changed.
+Run this file to write both anew after a tool has changed, and what clients install.
 """
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +82,4 @@ def effect(tool: ToolSpec) -> str:
 if __name__ == "__main__":
     SNAPSHOT.write_text(snapshot(installed()), encoding="utf-8")
     PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), installed()), encoding="utf-8")
+    subprocess.run([sys.executable, ROOT / "clients" / "generate.py"], check=True)

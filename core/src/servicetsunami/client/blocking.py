@@ -94,11 +94,15 @@ class ServiceTsunami:
         """Return a lakehouse table's columns, key and latest changes."""
         return self._do(self._remote.describe(table))
 
-    def query_dataset(self, sql: str, *, limit: int | None = None, cursor: str | None = None) -> models.QueryResult:
+    def query_dataset(self, sql: str, *, limit: int | None = None, cursor: str | None = None) -> models.QueryPage:
         """Run one SELECT over the lakehouse and return one page of its answer."""
         return self._do(self._remote.query_dataset(sql, limit=limit, cursor=cursor))
 
-    def pages(self, sql: str, *, page_rows: int = MOST_ROWS) -> Iterator[models.QueryResult]:
+    def query_source(self, connection: str, sql: str, *, limit: int | None = None) -> models.QueryResult:
+        """Run one SELECT at the source, in its own dialect."""
+        return self._do(self._remote.query_source(connection, sql, limit=limit))
+
+    def pages(self, sql: str, *, page_rows: int = MOST_ROWS) -> Iterator[models.QueryPage]:
         """Run one SELECT over the lakehouse and yield its whole answer page by page."""
         page = self.query_dataset(sql, limit=page_rows)
         yield page

@@ -129,15 +129,19 @@ class AsyncServiceTsunami:
 
         return await self._typed(TableDescription, "describe_table", table=table)
 
-    async def query_dataset(
-        self, sql: str, *, limit: int | None = None, cursor: str | None = None
-    ) -> models.QueryResult:
+    async def query_dataset(self, sql: str, *, limit: int | None = None, cursor: str | None = None) -> models.QueryPage:
         """Run one SELECT over the lakehouse and return one page of its answer."""
+        from servicetsunami.operations.models import QueryPage
+
+        return await self._typed(QueryPage, "query_sql", sql=sql, limit=limit, cursor=cursor)
+
+    async def query_source(self, connection: str, sql: str, *, limit: int | None = None) -> models.QueryResult:
+        """Run one SELECT at the source, in its own dialect."""
         from servicetsunami.operations.models import QueryResult
 
-        return await self._typed(QueryResult, "query_sql", sql=sql, limit=limit, cursor=cursor)
+        return await self._typed(QueryResult, "query_source", connection_id=connection, sql=sql, limit=limit)
 
-    async def pages(self, sql: str, *, page_rows: int = MOST_ROWS) -> AsyncIterator[models.QueryResult]:
+    async def pages(self, sql: str, *, page_rows: int = MOST_ROWS) -> AsyncIterator[models.QueryPage]:
         """Run one SELECT over the lakehouse and yield its whole answer page by page."""
         page = await self.query_dataset(sql, limit=page_rows)
         yield page
@@ -232,13 +236,12 @@ class AsyncServiceTsunami:
         return model.model_validate(await self.call(tool, **arguments), extra="ignore")
 
 
-def next_cursor(page: models.QueryResult) -> str | None:
+def next_cursor(page: models.QueryPage) -> str | None:
     """Return where the next page begins; raises `PermanentError` if rows are missing that cannot be asked for."""
-    cursor: str | None = getattr(page, "next_cursor", None)
-    if cursor is None and page.truncated:
+    if page.next_cursor is None and page.truncated:
         raise PermanentError(
             "the answer has more rows than the server gives, so what came is not the whole",
             code="answer_truncated",
             fix="aggregate in SQL, or select fewer rows or columns",
         )
-    return cursor
+    return page.next_cursor
