@@ -27,6 +27,7 @@ async def serve_stdio(app: App) -> None:
 
 def make_host(app: App) -> Host:
     """Return the server of the person whose machine this is."""
+    from servicetsunami.mcp.apps import Pages
     from servicetsunami.mcp.catalog import catalog_of
     from servicetsunami.mcp.host import Host
     from servicetsunami.mcp.instructions import instructions
@@ -35,4 +36,5 @@ def make_host(app: App) -> Host:
 
     catalog = catalog_of(app)
     caller = local_caller(app)
-    return Host(Product(app, catalog, lambda _context: caller), version=__version__, instructions=instructions(catalog))
+    product = Product(app, catalog, lambda _context: caller)
+    return Host(product, version=__version__, instructions=instructions(catalog), extensions=(Pages(),))

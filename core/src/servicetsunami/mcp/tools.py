@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from servicetsunami.mcp import text
+from servicetsunami.mcp import apps, text
 from servicetsunami.mcp.arguments import (
     DeleteConnection,
     DescribeTable,
@@ -184,6 +184,7 @@ SYNC_TO_BRONZE = ToolSpec(
     scope="sync",
     hints=Hints(idempotent=True, open_world=True),
     long=True,
+    view=apps.RUN,
 )
 
 GET_RUN = ToolSpec(
@@ -199,6 +200,7 @@ GET_RUN = ToolSpec(
     text=text.run_text,
     scope="read",
     hints=_READS,
+    view=apps.RUN,
 )
 
 CANCEL_RUN = ToolSpec(
@@ -214,6 +216,7 @@ CANCEL_RUN = ToolSpec(
     text=text.run_text,
     scope="sync",
     hints=Hints(destructive=True, idempotent=True),
+    view=apps.RUN,
 )
 
 QUERY_SOURCE = ToolSpec(
@@ -278,4 +281,5 @@ DESCRIBE_TABLE = ToolSpec(
     scope="read",
     hints=_READS,
     always_load=True,
+    view=apps.TABLE,
 )

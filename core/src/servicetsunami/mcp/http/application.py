@@ -9,6 +9,7 @@ from mcp.server.auth.settings import AuthSettings
 from mcp.server.transport_security import TransportSecuritySettings
 
 from servicetsunami import __version__
+from servicetsunami.mcp.apps import Pages
 from servicetsunami.mcp.catalog import catalog_of
 from servicetsunami.mcp.host import Host, RequestStateSecurity
 from servicetsunami.mcp.http.gate import Gate
@@ -72,7 +73,7 @@ async def make_host(app: App, bus: SubscriptionBus | None = None) -> Host:
     # The same in every worker, so that each opens what another sealed.
     states = RequestStateSecurity(keys=[await app.records.derived_key(_STATES)])
     product = Product(app, catalog, who)
-    return Host(product, version=__version__, instructions=told, bus=bus, request_state=states)
+    return Host(product, version=__version__, instructions=told, bus=bus, request_state=states, extensions=(Pages(),))
 
 
 def _anonymous(tenant: str) -> Who:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mcp.types import ReadResourceResult, Resource, ResourceTemplate, TextResourceContents
 
+from servicetsunami.mcp import apps
 from servicetsunami.mcp.instructions import instructions
 from servicetsunami.mcp.spec import Catalog
 from servicetsunami.mcp.surface import unknown_resource
@@ -29,7 +30,8 @@ class Resources:
 
     async def listed(self, caller: Caller) -> Sequence[Resource]:
         """List the concrete resources."""
-        return [Resource(uri=_GUIDE, name="start", title="How to begin")] if caller.may("read") else []
+        guide = Resource(uri=_GUIDE, name="start", title="How to begin")
+        return [guide, *apps.listed()] if caller.may("read") else []
 
     def templates(self, caller: Caller) -> Sequence[ResourceTemplate]:
         """List the templates."""
@@ -37,6 +39,9 @@ class Resources:
 
     async def read(self, caller: Caller, uri: str) -> ReadResourceResult:
         """Read a resource; raises `MCPError` for an unknown one."""
+        page = apps.read(uri) if caller.may("read") else None
+        if page is not None:
+            return page
         if uri != _GUIDE or not caller.may("read"):
             raise unknown_resource()
         guide = TextResourceContents(uri=uri, mime_type="text/plain", text=instructions(self._catalog))
