@@ -32,6 +32,7 @@ from servicetsunami.sdk import ConfigError
 pytestmark = pytest.mark.anyio
 ME = Caller("default")
 READING = {
+    "answers.warehouses.with_warehouse",
     "confirming.consent_to",
     "connections.list_connections",
     "connections.test_connection",

@@ -124,6 +124,9 @@ class QuerySql(TenantArguments):
     sql: Annotated[str, Field(description="One SELECT in Databricks SQL.")]
     limit: Limit = None
     cursor: Cursor = None
+    save_as: Annotated[
+        Literal["csv", "parquet", "jsonl"] | None, Field(description="Write the whole result to a file.")
+    ] = None
 
 
 class ListTables(TenantArguments):

@@ -11,6 +11,7 @@ from servicetsunami.operations.models import (
     ConnectionList,
     ConnectResult,
     DeleteResult,
+    ExportedFile,
     QueryPage,
     QueryResult,
     RunView,
@@ -115,9 +116,16 @@ def query_text(result: QueryResult) -> str:
 
 def page_text(result: QueryPage) -> str:
     """Show the rows of a page."""
+    if result.export is not None:
+        return _answer(result, f"; {_file(result.export)}")
     if result.next_cursor is None:
         return query_text(result)
     return _answer(result, f", and there are more with cursor {result.next_cursor}")
+
+
+def _file(file: ExportedFile) -> str:
+    which = "the first" if file.truncated else "all"
+    return f"{which} {_count(file.rows, 'row')} are in {file.path or file.url} ({file.size_bytes:,} bytes)"
 
 
 def _answer(result: QueryResult, more: str) -> str:

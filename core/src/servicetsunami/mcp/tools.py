@@ -18,6 +18,7 @@ from servicetsunami.mcp.arguments import (
 )
 from servicetsunami.mcp.spec import Hints, ToolCall, ToolSpec
 from servicetsunami.operations import connections, deleting, sources, sync, tables
+from servicetsunami.operations.answers import saving
 from servicetsunami.operations.models import (
     ConnectionList,
     DeleteResult,
@@ -93,7 +94,10 @@ async def _query_source(call: ToolCall, arguments: QuerySource) -> QueryResult:
 
 
 async def _query_sql(call: ToolCall, arguments: QuerySql) -> QueryPage:
-    return await tables.query_sql(call.app, call.caller, arguments.sql, limit=arguments.limit, cursor=arguments.cursor)
+    asked = call.app, call.caller, arguments.sql
+    if arguments.save_as is None:
+        return await tables.query_sql(*asked, limit=arguments.limit, cursor=arguments.cursor)
+    return await saving.save_result(*asked, arguments.save_as, limit=arguments.limit, cursor=arguments.cursor)
 
 
 async def _list_tables(call: ToolCall, arguments: ListTables) -> TableList:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from servicetsunami.operations.answers.cursors import PURPOSE, Cursors
 from servicetsunami.operations.answers.pages import Pages
 from servicetsunami.operations.answers.previews import Looking, previewed
 from servicetsunami.operations.answers.shelf import Shelf
+from servicetsunami.operations.answers.warehouses import LAYERS, with_warehouse
 from servicetsunami.operations.models import (
     ColumnView,
     QueryPage,
@@ -24,16 +23,12 @@ from servicetsunami.operations.models import (
 )
 from servicetsunami.operations.paging import shortened, viewed_page
 from servicetsunami.operations.results import row_limit
-from servicetsunami.operations.threads import in_thread
 from servicetsunami.sdk import ColumnDetails, Json, Sink, TableName, TableSummary, Warehouse
 from servicetsunami.sdk.sql import guard_databricks
 
 if TYPE_CHECKING:
     from servicetsunami.operations.app import App
     from servicetsunami.operations.caller import Caller
-
-LAYERS = ("bronze", "silver", "gold")
-T = TypeVar("T")
 
 
 async def list_tables(
@@ -44,7 +39,7 @@ async def list_tables(
     def work(sink: Sink[Any], warehouse: Warehouse) -> tuple[str, list[TableSummary]]:
         return sink.catalog(), list(warehouse.tables(layer))
 
-    catalog, summaries = await _with_warehouse(app, caller, work)
+    catalog, summaries = await with_warehouse(app, caller, work)
     shown, next_cursor = viewed_page(summaries, cursor, limit, partial(_table_view, catalog))
     return TableList(
         catalog=catalog,
@@ -81,7 +76,7 @@ async def describe_table(
         looking = Looking(warehouse, sink.catalog(), details.summary.table, app.settings.query_timeout_seconds)
         return previewed(shown, looking.preview(columns))
 
-    return await _with_warehouse(app, caller, work)
+    return await with_warehouse(app, caller, work)
 
 
 async def query_sql(
@@ -111,18 +106,7 @@ async def query_sql(
         with closing(warehouse.query(query, pages.limits(app.settings.query_timeout_seconds))) as reader:
             return pages.first(reader, began)
 
-    return await _with_warehouse(app, caller, work)
-
-
-async def _with_warehouse(app: App, caller: Caller, work: Callable[[Sink[Any], Warehouse], T]) -> T:
-    def run(cancel: threading.Event) -> T:
-        sink, warehouse = app.open_warehouse(caller.tenant, cancel)
-        try:
-            return work(sink, warehouse)
-        finally:
-            sink.close()
-
-    return await in_thread(run)
+    return await with_warehouse(app, caller, work)
 
 
 def _column_view(column: ColumnDetails) -> ColumnView:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -59,6 +60,10 @@ def query(
     sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT; `-` reads it from standard input.")],
     at: At = None,
     limit: Annotated[int | None, typer.Option(help="Most rows to return; 200 if left out, 1,000 at most.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Write the whole result to this new file: .csv, .parquet, .jsonl, .arrow."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Answer a question in SQL.
@@ -70,8 +75,20 @@ def query(
     from servicetsunami.operations.tables import query_sql
 
     text = sys.stdin.read() if sql == "-" else sql
+    if output is not None:
+        _export(context, text, output, at, as_json=as_json)
+        return
     if at is None:
         answer: QueryResult = perform(context, lambda app, who: query_sql(app, who, text, limit=limit, keep=False))
     else:
         answer = perform(context, lambda app, who: query_source(app, who, at, text, limit=limit))
     emit(answer, show_answer, as_json=as_json)
+
+
+def _export(context: typer.Context, sql: str, output: Path, at: str | None, *, as_json: bool) -> None:
+    from servicetsunami.cli.show.lakehouse import show_export
+    from servicetsunami.operations.answers.saving import export_query
+
+    if at is not None:
+        raise typer.BadParameter("only results of the lakehouse are written to files, so not together with --at")
+    emit(perform(context, lambda app, who: export_query(app, who, sql, output)), show_export, as_json=as_json)

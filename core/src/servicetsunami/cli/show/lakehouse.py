@@ -8,7 +8,7 @@ from servicetsunami.cli.show.words import counted, moment, size, thousands
 
 if TYPE_CHECKING:
     from servicetsunami.cli.screen import Screen
-    from servicetsunami.operations.models import QueryResult, SourceTables, TableDescription, TableList
+    from servicetsunami.operations.models import ExportedFile, QueryResult, SourceTables, TableDescription, TableList
 
 
 def show_tables(screen: Screen, result: TableList) -> None:
@@ -89,6 +89,14 @@ def show_answer(screen: Screen, result: QueryResult) -> None:
     screen.talk(f"{counted(result.row_count, 'row')} in {result.execution_time:.2f} s")
     if result.truncated:
         screen.talk("There are more rows: aggregate, filter, or raise --limit.", "yellow")
+
+
+def show_export(screen: Screen, file: ExportedFile) -> None:
+    """Show where a result was written."""
+    screen.line(file.path or "")
+    screen.talk(f"{counted(file.rows, 'row')}, {size(file.size_bytes)}")
+    if file.truncated:
+        screen.talk("There are more rows than a file may hold: filter in SQL.", "yellow")
 
 
 def _more(screen: Screen, shown: int, total: int, next_cursor: str | None) -> None:

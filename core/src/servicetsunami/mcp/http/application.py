@@ -14,6 +14,7 @@ from servicetsunami.mcp.catalog import catalog_of
 from servicetsunami.mcp.host import Host, RequestStateSecurity
 from servicetsunami.mcp.http.gate import Gate
 from servicetsunami.mcp.http.health import health_routes
+from servicetsunami.mcp.http.results import result_routes
 from servicetsunami.mcp.http.sessions import Sessions
 from servicetsunami.mcp.http.verifying import Verifier, make_checker, verified_caller
 from servicetsunami.mcp.instructions import instructions
@@ -51,7 +52,7 @@ class HttpServer:
             ),
             auth=_authentication(settings),
             token_verifier=Verifier(app, make_checker(settings)) if authenticates(settings) else None,
-            custom_starlette_routes=health_routes(app, lambda: self.gate.is_closing),
+            custom_starlette_routes=[*health_routes(app, lambda: self.gate.is_closing), *result_routes(app)],
         )
         # Before the SDK's own, which would name only the scope that every call needs.
         inner.router.routes[:0] = _resource_routes(settings)

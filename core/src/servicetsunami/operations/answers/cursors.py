@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
-import json
 from dataclasses import dataclass
 
+from servicetsunami.operations.answers.seals import Seal
 from servicetsunami.operations.paging import bad_cursor
 
 PURPOSE = "result-cursor/v1"
 _PREFIX = "res_"
-_ID, _OFFSET, _SEAL = 16, 5, 16
+_ID, _OFFSET = 16, 5
 
 
 @dataclass(frozen=True)
@@ -24,38 +20,20 @@ class Place:
     offset: int
 
 
-@dataclass(frozen=True)
 class Cursors:
-    """Makes and opens the cursors of one query of one tenant."""
+    """Makes and opens the cursors of one query, as the guard wrote it, of one tenant."""
 
-    key: bytes
-    tenant: str
-    query: str
-    """As the guard wrote it."""
+    def __init__(self, key: bytes, tenant: str, query: str) -> None:
+        self._seal = Seal(key, (tenant, query))
 
     def cursor(self, place: Place) -> str:
         """Make the cursor of a place."""
         body = bytes.fromhex(place.result_id.removeprefix(_PREFIX)) + place.offset.to_bytes(_OFFSET, "big")
-        return base64.urlsafe_b64encode(body + self._seal(body)).decode().rstrip("=")
+        return self._seal.text(body)
 
     def place(self, cursor: str) -> Place:
         """Return where a cursor leads; raises `ConfigError` with code `bad_cursor` for any but our own."""
-        sealed = _decoded(cursor)
-        body = sealed[:-_SEAL]
-        if len(body) != _ID + _OFFSET or not hmac.compare_digest(sealed[-_SEAL:], self._seal(body)):
+        body = self._seal.opened(cursor)
+        if body is None or len(body) != _ID + _OFFSET:
             raise bad_cursor()
         return Place(f"{_PREFIX}{body[:_ID].hex()}", int.from_bytes(body[_ID:], "big"))
-
-    def _seal(self, body: bytes) -> bytes:
-        about = json.dumps([self.tenant, self.query], separators=(",", ":")).encode()
-        return hmac.digest(self.key, body + about, hashlib.sha256)[:_SEAL]
-
-
-def _decoded(cursor: str) -> bytes:
-    """Return a cursor's bytes, b"" for one that is not written as we write them: one cursor has one form."""
-    try:
-        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        sealed = base64.b64decode(padded, altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        return b""
-    return sealed if base64.urlsafe_b64encode(sealed).decode().rstrip("=") == cursor else b""

@@ -40,7 +40,7 @@ class Pages:
     def first(self, reader: pa.RecordBatchReader, began: float) -> QueryPage:
         """Answer with the first rows of a query; keeps its result if that is more than a page."""
         read: list[pa.RecordBatch] = []
-        chosen = choose(rows_of(_remembered(reader, read)), self.limit)
+        chosen = choose(rows_of(remembered(reader, read)), self.limit)
         if not chosen.truncated or not self.keep:
             more = _NOT_KEPT if chosen.truncated else ""
             return _page(chosen, reader.schema, began, Place("", 0), None, more)
@@ -78,7 +78,8 @@ def _page(chosen: Chosen, schema: pa.Schema, began: float, end: Place, next_curs
     )
 
 
-def _remembered(reader: pa.RecordBatchReader, read: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def remembered(reader: pa.RecordBatchReader, read: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield the batches and note in `read` which came already."""
     for batch in reader:
         read.append(batch)
         yield batch
