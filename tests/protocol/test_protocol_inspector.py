@@ -1,0 +1,45 @@
+"""What the official Inspector says of the product's server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from protocol_inspector import ERAS, TRANSPORTS, Target, target
+
+pytestmark = pytest.mark.server
+CALLS = 40
+
+
+@pytest.fixture(scope="module", params=TRANSPORTS)
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    with target(request.param, tmp_path_factory.mktemp(request.param)) as inspected:
+        yield inspected
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_every_schema_is_one_that_any_client_takes(server: Target, era: str) -> None:
+    done = server.inspect(era, "--method", "tools/list", "--strict")
+
+    assert (done.returncode, [line for line in done.stderr.splitlines() if "tool " in line]) == (0, [])
+    assert '"query_sql"' in done.stdout
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_many_calls_at_once_are_all_answered(server: Target, era: str) -> None:
+    told = server.load(era, "list_connections", {}, CALLS)
+
+    assert (told["ok"], told["errors"], told["toolErrors"]) == (CALLS, 0, 0)
+    assert told["latencyMs"]["p50"] > 0
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize("server", ["http"], indirect=True)
+def test_prompts_and_resources_are_listed(server: Target, era: str) -> None:
+    prompts = server.ask(era, "prompts/list")["prompts"]
+    resources = server.ask(era, "resources/list")["resources"]
+    templates = server.ask(era, "resources/templates/list")["resourceTemplates"]
+
+    assert all(prompt["description"] for prompt in prompts)
+    assert "guide://start" in {resource["uri"] for resource in resources}
+    assert all(template["description"] for template in templates)
