@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -43,3 +44,18 @@ def test_prompts_and_resources_are_listed(server: Target, era: str) -> None:
     assert all(prompt["description"] for prompt in prompts)
     assert "guide://start" in {resource["uri"] for resource in resources}
     assert all(template["description"] for template in templates)
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize("server", ["stdio"], indirect=True)
+def test_the_pages_of_tools_are_found_and_ask_for_nothing(server: Target, era: str) -> None:
+    done = server.inspect(era, "--method", "tools/list", "--app-info")
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+
+    pages = {one["toolName"]: one["resourceUri"] for one in told if one["hasApp"]}
+    run, table = "ui://servicetsunami/run", "ui://servicetsunami/table"
+    assert pages == dict.fromkeys(("sync_to_bronze", "get_run", "cancel_run"), run) | {"describe_table": table}
+    for one in told:
+        if one["hasApp"]:
+            assert (one["resourceMimeType"], one["csp"]) == ("text/html;profile=mcp-app", {})
+            assert "permissions" not in one
