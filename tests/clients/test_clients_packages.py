@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 from importlib import import_module
@@ -15,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
+from protocol_node import environment, need, run
 
 from servicetsunami.client import ServiceTsunami
 
@@ -24,7 +23,6 @@ jsonschema: Any = import_module("jsonschema")
 ROOT = Path(__file__).resolve().parents[2]
 CLIENTS = ROOT / "clients"
 SKILLS = sorted((CLIENTS / "claude-code/skills").glob("*/SKILL.md"))
-NODE_PROGRAMS = ROOT / "tests/protocol/node/node_modules/.bin"
 REGISTRY_SCHEMA = {
     # What version 2025-12-11 of the registry's schema says of the members that we use, and no others.
     "type": "object",
@@ -61,21 +59,6 @@ def load(path: str) -> Any:
     return json.loads((ROOT / path).read_text(encoding="utf-8"))
 
 
-def node_program(name: str) -> str:
-    """Return a program from npm; without it the test is left out, but not where every test must run."""
-    found = shutil.which(name, path=os.pathsep.join([str(NODE_PROGRAMS), os.environ.get("PATH", "")]))
-    if found is None and os.environ.get("CI") == "true":
-        pytest.fail(f"{name} is not installed in {NODE_PROGRAMS}")
-    if found is None:
-        pytest.skip(f"the npm program {name} is not installed")
-    return found
-
-
-def validated(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "HOME": str(folder), "DISABLE_AUTOUPDATER": "1", "CLAUDE_CONFIG_DIR": str(folder)}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
-
-
 def test_the_generated_files_are_up_to_date() -> None:
     command = [sys.executable, "clients/generate.py", "--check"]
 
@@ -95,14 +78,26 @@ def test_the_package_says_which_entry_of_the_registry_is_its_own() -> None:
 
 
 def test_the_bundle_fits_the_schema_of_its_makers(tmp_path: Path) -> None:
-    checked = validated(tmp_path, node_program("mcpb"), "validate", "clients/mcpb/manifest.json")
+    program = need("mcpb") / "@anthropic-ai/mcpb/dist/cli/cli.js"
+
+    checked = run(program, "validate", f"{CLIENTS}/mcpb/manifest.json", timeout=60, environment=environment(tmp_path))
 
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 @pytest.mark.parametrize("path", [".", "clients/claude-code"], ids=["marketplace", "plugin"])
 def test_the_plugin_fits_the_schema_of_its_makers(path: str, tmp_path: Path) -> None:
-    checked = validated(tmp_path, node_program("claude"), "plugin", "validate", "--strict", path)
+    program = next(need("claude").glob("@anthropic-ai/claude-code-*/claude"))
+
+    checked = subprocess.run(
+        [program, "plugin", "validate", "--strict", path],
+        cwd=ROOT,
+        env=environment(tmp_path, DISABLE_AUTOUPDATER="1"),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
 
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
@@ -153,11 +148,11 @@ def test_a_skill_says_when_it_is_for(skill: Path) -> None:
 
 def test_every_link_holds_the_command_of_the_plugin() -> None:
     page = (CLIENTS / "links.md").read_text(encoding="utf-8")
-    run = load("clients/claude-code/.claude-plugin/plugin.json")["mcpServers"]["lakehouse"]
+    entry = load("clients/claude-code/.claude-plugin/plugin.json")["mcpServers"]["lakehouse"]
 
     links = [line for line in page.splitlines() if "://" in line or line.startswith(("vscode:", "code "))]
 
-    assert [{"command": found["command"], "args": found["args"]} for found in map(_config, links)] == [run] * 5
+    assert [{"command": found["command"], "args": found["args"]} for found in map(_config, links)] == [entry] * 5
 
 
 def _config(link: str) -> Any:

@@ -21,7 +21,7 @@ import pytest
 HERE = Path(__file__).parent
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "servicetsunami-tests"
 _INSTALL_SECONDS = 240
-SETS = ("node", "claude")
+SETS = ("node", "claude", "mcpb")
 
 
 class Unavailable(Exception):
