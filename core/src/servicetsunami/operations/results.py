@@ -84,8 +84,7 @@ def choose(rows: Iterable[tuple[Cell, ...]], limit: int | None) -> Chosen:
 
 def shown(chosen: Chosen, schema: pa.Schema, began: float) -> dict[str, Any]:
     """Return what answers of both kinds say of their rows."""
-    columns = tuple(ResultColumn(name=field.name, type=type_name(field.type)) for field in schema)
-    rows = chosen.rows
+    columns, rows = columns_of(schema), chosen.rows
     return {
         "columns": columns,
         "rows": rows,
@@ -93,6 +92,11 @@ def shown(chosen: Chosen, schema: pa.Schema, began: float) -> dict[str, Any]:
         "execution_time": round(time.perf_counter() - began, 4),
         "result": rows[0][0] if len(rows) == 1 and len(columns) == 1 and not chosen.truncated else None,
     }
+
+
+def columns_of(schema: pa.Schema) -> tuple[ResultColumn, ...]:
+    """Return the columns of an answer."""
+    return tuple(ResultColumn(name=field.name, type=type_name(field.type)) for field in schema)
 
 
 def cell(value: Any) -> Cell:

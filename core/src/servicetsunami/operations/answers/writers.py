@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any, Literal, get_args
 
+from servicetsunami.operations.models import Cell
 from servicetsunami.operations.results import cell, rows_of
 
 if TYPE_CHECKING:
@@ -37,18 +38,22 @@ def write(kind: Format, file: IO[bytes], schema: pa.Schema, batches: Iterable[pa
     _WRITERS[kind](file, named, (pa.RecordBatch.from_arrays(batch.columns, schema=named) for batch in batches))
 
 
-def csv_text(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> str:
-    """Return rows as CSV."""
-    file = io.BytesIO()
-    write("csv", file, schema, batches)
-    return file.getvalue().decode()
+def csv_text(schema: pa.Schema, rows: Iterable[Sequence[Cell]]) -> str:
+    """Return rows of an answer as CSV, guarded as files are."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(_guarded(name) for name in schema.names)
+    ways = [_guarded if _is_text(field.type) else _plain for field in schema]
+    for row in rows:
+        writer.writerow(way(value) for way, value in zip(ways, row, strict=True))
+    return file.getvalue()
 
 
 def _write_csv(file: IO[bytes], schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
     from pyarrow.csv import CSVWriter, WriteOptions
 
     header = io.StringIO()
-    csv.writer(header, lineterminator="\n").writerow(_guarded_name(name) for name in schema.names)
+    csv.writer(header, lineterminator="\n").writerow(_guarded(name) for name in schema.names)
     file.write(header.getvalue().encode())
     first = next(batches, None)
     if first is None:
@@ -71,7 +76,7 @@ def _csv_column(column: pa.Array[Any]) -> pa.Array[Any]:
     import pyarrow.compute as pc
 
     kind = column.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    if _is_text(kind):
         risky = pc.match_substring_regex(column, f"^[{_FORMULA.replace('-', chr(92) + '-')}]")
         return pc.if_else(risky, pc.binary_join_element_wise(pa.scalar("'", kind), column, pa.scalar("", kind)), column)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind) or pa.types.is_date32(kind):
@@ -80,8 +85,18 @@ def _csv_column(column: pa.Array[Any]) -> pa.Array[Any]:
     return pa.array([None if text is None else str(text) for text in texts], pa.string())
 
 
-def _guarded_name(name: str) -> str:
-    return f"'{name}" if name[:1] in tuple(_FORMULA) else name
+def _is_text(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _guarded(value: Cell) -> Cell:
+    return f"'{value}" if isinstance(value, str) and value[:1] in tuple(_FORMULA) else value
+
+
+def _plain(value: Cell) -> Cell:
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _write_jsonl(file: IO[bytes], schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
