@@ -7,6 +7,7 @@ what may be imported at all.
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import os
 import re
@@ -133,6 +134,18 @@ def discover(entry_points: Iterable[metadata.EntryPoint] | None = None, *, allow
     return _without_rivals(found, failures)
 
 
+def rediscover(known: Plugins, *, allow: Sequence[str] = ()) -> Plugins:
+    """Find every plugin of this moment, after some were installed or uninstalled; raises as `discover` does."""
+    importlib.invalidate_caches()
+    present = {(entry.dist.name, entry.dist.version) for entry in _installed() if entry.dist is not None}
+    stays = {_package(one) for one in known.found if (one.distribution, one.version) in present}
+    for package in {_package(one) for one in known.found} - stays:
+        # What comes back under this name may be another release.
+        for module in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
+            del sys.modules[module]
+    return discover(allow=allow)
+
+
 class _RefusedError(Exception):
     """Why one plugin is not used."""
 
@@ -177,6 +190,10 @@ class _Origin:
             self.license,
             described.model_copy(update={"description": short}),
         )
+
+
+def _package(plugin: FoundPlugin) -> str:
+    return plugin.cls.__module__.partition(".")[0]
 
 
 def _installed() -> list[metadata.EntryPoint]:

@@ -12,6 +12,7 @@ from mcp.types import (
     CallToolResult,
     CompleteRequestParams,
     Completion,
+    ContentBlock,
     GetPromptRequestParams,
     GetPromptResult,
     InputRequiredResult,
@@ -20,12 +21,13 @@ from mcp.types import (
     ReadResourceRequestParams,
     ReadResourceResult,
     Resource,
+    ResourceLink,
     ResourceTemplate,
     TextContent,
     Tool,
 )
 
-from servicetsunami.mcp.answering import answer
+from servicetsunami.mcp.answering import Answer, answer
 from servicetsunami.mcp.asking import Asking, NeedsInput
 from servicetsunami.mcp.prompts import Prompts
 from servicetsunami.mcp.resources import Resources
@@ -51,9 +53,13 @@ class Product:
     def __init__(self, app: App, catalog: Catalog, who: Who) -> None:
         self._app = app
         self._who = who
+        self.offer(catalog)
+
+    def offer(self, catalog: Catalog) -> None:
+        """Serve another catalog from now on."""
         self.catalog = catalog
-        self._resources = Resources(app, catalog)
-        self._prompts = Prompts(app, catalog)
+        self._resources = Resources(self._app, catalog)
+        self._prompts = Prompts(self._app, catalog)
 
     def tool_input_schema(self, name: str) -> Json | None:
         """Return the input schema of a tool."""
@@ -80,7 +86,7 @@ class Product:
         except NeedsInput as needed:
             return needed.result()
         return CallToolResult(
-            content=[TextContent(type="text", text=given.text)],
+            content=_content(given),
             structured_content=given.structured,
             is_error=given.is_error,
         )
@@ -126,6 +132,13 @@ class Product:
         near = nearest(name[:64], seen)
         meant = f"; did you mean {', '.join(near)}?" if near else ""
         return MCPError(INVALID_PARAMS, f"Unknown tool: {name[:64]}{meant}")
+
+
+def _content(given: Answer) -> list[ContentBlock]:
+    shown: list[ContentBlock] = [TextContent(type="text", text=given.text)]
+    if given.whole is not None:
+        shown.append(ResourceLink(type="resource_link", uri=given.whole, name="whole-result", title="The whole result"))
+    return shown
 
 
 def _visible(spec: ToolSpec, caller: Caller) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from servicetsunami import __version__
 from servicetsunami.mcp.standard_input import until_signalled
 
 if TYPE_CHECKING:
@@ -27,14 +26,8 @@ async def serve_stdio(app: App) -> None:
 
 def make_host(app: App) -> Host:
     """Return the server of the person whose machine this is."""
-    from servicetsunami.mcp.apps import Pages
-    from servicetsunami.mcp.catalog import catalog_of
-    from servicetsunami.mcp.host import Host
-    from servicetsunami.mcp.instructions import instructions
-    from servicetsunami.mcp.product import Product
+    from servicetsunami.mcp.fronting import product_host
     from servicetsunami.operations.app import local_caller
 
-    catalog = catalog_of(app)
     caller = local_caller(app)
-    product = Product(app, catalog, lambda _context: caller)
-    return Host(product, version=__version__, instructions=instructions(catalog), extensions=(Pages(),))
+    return product_host(app, lambda _context: caller)

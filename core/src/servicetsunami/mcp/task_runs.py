@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from servicetsunami.operations.models import RunView
 from servicetsunami.sdk import Json, NotFound
 
 if TYPE_CHECKING:
+    from servicetsunami.mcp.product import Product, Who
     from servicetsunami.operations.app import App
     from servicetsunami.operations.caller import Caller
 
@@ -28,12 +29,17 @@ _PURPOSE = "mcp/tasks/v1"
 
 
 class RunTasks:
-    """Makes the runs that `tools` begin into tasks of the caller who began them; each answers with a `RunView`."""
+    """Makes the runs that the product's long tools begin into tasks of the caller who began them."""
 
-    def __init__(self, app: App, tools: AbstractSet[str], who: Callable[[RequestContext], Caller]) -> None:
-        self.tools = tools
+    def __init__(self, app: App, product: Product, who: Who) -> None:
         self._app = app
+        self._product = product
         self._who = who
+
+    @property
+    def tools(self) -> AbstractSet[str]:
+        """The product's long tools, of this moment."""
+        return {name for name, spec in self._product.catalog.callable.items() if spec.long}
 
     async def call(self, context: RequestContext, params: CallToolRequestParams, call_next: CallNext) -> HandlerResult:
         """Begin a run and hand it back as a task, unless it ends at once."""

@@ -13,13 +13,13 @@ from pydantic import ValidationError
 
 from servicetsunami.operations.answers.shelf import sweep
 from servicetsunami.operations.caller import Caller
-from servicetsunami.operations.events import Events
+from servicetsunami.operations.events import Event, Events
 from servicetsunami.operations.joint_runs import JointRuns
 from servicetsunami.operations.problems import config_error
 from servicetsunami.operations.read_only import refuse_if_read_only
 from servicetsunami.operations.runs import RunKeeper
 from servicetsunami.operations.workers import Workers
-from servicetsunami.plugins import Plugins, discover
+from servicetsunami.plugins import Plugins, discover, rediscover
 from servicetsunami.records import Connection, Records, open_records, open_vault
 from servicetsunami.runtime import (
     AddressPolicy,
@@ -112,6 +112,14 @@ class App:
     @property
     def _policy(self) -> AddressPolicy:
         return AddressPolicy(self.settings.allow_private_addresses, self.settings.allowed_networks)
+
+    async def refresh_plugins(self) -> None:
+        """Find the plugins anew and tell of it if they are others than before; no connection is lost by it."""
+        found = await asyncio.to_thread(rediscover, self.plugins, allow=self.settings.plugins_allow)
+        if found != self.plugins:
+            self.plugins = found
+            await asyncio.to_thread(self.workers.renew)
+            self.events.tell(Event("plugins", listed=True))
 
     async def close(self) -> None:
         """Park the runs and release the records."""

@@ -20,6 +20,7 @@ class Workers:
         self._redactor = redactor
         self._lock = threading.Lock()
         self._pool: WorkerPool | None = None
+        self._former: list[WorkerPool] = []
 
     def open(self, spec: Spec, config: Config, cancel: threading.Event) -> Source[Any]:
         """Open a source in a worker; the caller closes it."""
@@ -27,12 +28,23 @@ class Workers:
 
         return open_in_worker(self._ready(), spec, config, cancel)
 
+    def renew(self) -> None:
+        """Start the next workers afresh, with what is installed now; those at work finish."""
+        with self._lock:
+            done = [pool for pool in self._former if pool.is_idle]
+            self._former = [pool for pool in self._former if pool not in done]
+            if self._pool is not None:
+                self._former.append(self._pool)
+                self._pool = None
+        for pool in done:
+            pool.close()
+
     def close(self) -> None:
         """End every worker."""
         with self._lock:
-            if self._pool is not None:
-                self._pool.close()
-                self._pool = None
+            for pool in [*self._former, *([self._pool] if self._pool is not None else [])]:
+                pool.close()
+            self._pool, self._former = None, []
 
     def _ready(self) -> WorkerPool:
         from servicetsunami.sync.workers import Limits, WorkerPool

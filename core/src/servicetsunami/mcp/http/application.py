@@ -8,17 +8,13 @@ from mcp.server.auth.routes import create_protected_resource_routes
 from mcp.server.auth.settings import AuthSettings
 from mcp.server.transport_security import TransportSecuritySettings
 
-from servicetsunami import __version__
-from servicetsunami.mcp.apps import Pages
-from servicetsunami.mcp.catalog import catalog_of
+from servicetsunami.mcp.fronting import product_host
 from servicetsunami.mcp.host import Host, RequestStateSecurity
 from servicetsunami.mcp.http.gate import Gate
 from servicetsunami.mcp.http.health import health_routes
 from servicetsunami.mcp.http.results import result_routes
 from servicetsunami.mcp.http.sessions import Sessions
 from servicetsunami.mcp.http.verifying import Verifier, make_checker, verified_caller
-from servicetsunami.mcp.instructions import instructions
-from servicetsunami.mcp.product import Product
 from servicetsunami.operations.caller import SCOPES, Caller
 from servicetsunami.runtime.exposure import authenticates, endpoint_of, hosts_of, origins_of
 
@@ -65,16 +61,12 @@ class HttpServer:
 
 async def make_host(app: App, bus: SubscriptionBus | None = None) -> Host:
     """Return the server for everybody who can prove who they are, or for this machine's one tenant."""
-    catalog = catalog_of(app)
-    told = instructions(catalog)
-    who: Who = verified_caller
-    if not authenticates(app.settings):
-        told = f"{told}\n{_ANONYMOUS.format(tenant=app.settings.tenant)}"
-        who = _anonymous(app.settings.tenant)
     # The same in every worker, so that each opens what another sealed.
     states = RequestStateSecurity(keys=[await app.records.derived_key(_STATES)])
-    product = Product(app, catalog, who)
-    return Host(product, version=__version__, instructions=told, bus=bus, request_state=states, extensions=(Pages(),))
+    if authenticates(app.settings):
+        return product_host(app, verified_caller, bus=bus, request_state=states)
+    told = f"\n{_ANONYMOUS.format(tenant=app.settings.tenant)}"
+    return product_host(app, _anonymous(app.settings.tenant), told=told, bus=bus, request_state=states)
 
 
 def _anonymous(tenant: str) -> Who:

@@ -84,6 +84,12 @@ class WorkerPool:
         for one in surplus:
             one.end()
 
+    @property
+    def is_idle(self) -> bool:
+        """True while nobody uses a worker."""
+        with self._lock:
+            return not self._busy
+
     def close(self) -> None:
         """End every worker, and what they are started from."""
         with self._lock:
