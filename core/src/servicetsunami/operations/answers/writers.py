@@ -88,7 +88,7 @@ def _csv_column(column: pa.Array[Any]) -> pa.Array[Any]:
 def _is_text(kind: pa.DataType) -> bool:
     import pyarrow as pa
 
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _guarded(value: Cell) -> Cell:
