@@ -26,6 +26,8 @@ class Answer:
     text: str
     structured: Json
     is_error: bool = False
+    whole: str | None = None
+    """URI of the resource that holds all of a result which was cut."""
 
 
 async def answer(spec: ToolSpec, call: ToolCall, arguments: Mapping[str, Any]) -> Answer:
@@ -36,7 +38,8 @@ async def answer(spec: ToolSpec, call: ToolCall, arguments: Mapping[str, Any]) -
         problem = error.problem()
         shown = {"kind": error.default_code, **problem.model_dump(mode="json", exclude_none=True)}
         return Answer(visible_lines(problem_text(problem)), {"error": shown}, is_error=True)
-    return Answer(visible_lines(spec.text(result)), result.model_dump(mode="json", exclude_none=True))
+    whole = spec.whole(result) if spec.whole is not None else None
+    return Answer(visible_lines(spec.text(result)), result.model_dump(mode="json", exclude_none=True), whole=whole)
 
 
 async def _run(spec: ToolSpec, call: ToolCall, arguments: Mapping[str, Any]) -> Result:

@@ -70,6 +70,8 @@ class ToolSpec:
     """True for the few tools a client should show a model without a search."""
     long: bool = False
     """True if it begins a run and answers with its `RunView`: clients that know tasks get the run as one."""
+    whole: Callable[[Any], str | None] | None = None
+    """Returns the URI of the resource that holds all of a result which was cut, None if there is none."""
     view: str | None = None
     """URI of the `ui://` page that shows its result, in clients that render MCP Apps."""
 

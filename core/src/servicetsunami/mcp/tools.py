@@ -100,6 +100,10 @@ async def _query_sql(call: ToolCall, arguments: QuerySql) -> QueryPage:
     return await saving.save_result(*asked, arguments.save_as, limit=arguments.limit, cursor=arguments.cursor)
 
 
+def _whole(result: QueryPage) -> str | None:
+    return f"query-result://{result.result_id}" if result.result_id else None
+
+
 async def _list_tables(call: ToolCall, arguments: ListTables) -> TableList:
     return await tables.list_tables(
         call.app, call.caller, layer=arguments.layer, cursor=arguments.cursor, limit=arguments.limit
@@ -250,6 +254,7 @@ QUERY_SQL = ToolSpec(
     result=QueryPage,
     run=_query_sql,
     text=text.page_text,
+    whole=_whole,
     scope="read",
     hints=_READS,
     always_load=True,
