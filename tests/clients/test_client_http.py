@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import http_lab
 import pytest
 from http_lab import AUTHENTICATED, Served, serving, token
 
+from servicetsunami.cli.throwaway_postgres import ThrowawayServer, throwaway_postgres
 from servicetsunami.client import ServiceTsunami
 from servicetsunami.sdk import AuthError, ConfigError, NotFound, PermissionDenied, TransientError
 
@@ -82,6 +86,30 @@ def test_the_wait_for_a_run_survives_a_restart_of_the_server(tmp_path: Path, mon
             outcome = waiting.outcome()
 
     assert outcome == "run_not_found"
+
+
+def test_a_run_outlives_the_client_that_began_it(tmp_path: Path) -> None:
+    settings = {"TSUNAMI_SECRETS_IN_TOOLS": "allow"}
+    with throwaway_postgres() as shop, serving(tmp_path, settings=settings) as served:
+        asyncio.run(_fill(shop))
+        place: dict[str, Any] = {"host": shop.host, "port": shop.port, "database": shop.database}
+        with ServiceTsunami(served.url) as first:
+            connected = first.connect("postgres", "shop", **place, user=shop.user, password=shop.password)
+            begun = first.start(connected.connection_id, "numbers")
+        with ServiceTsunami(served.url) as second:
+            ended = second.wait(begun.run_id)
+            total = second.query_dataset("select sum(n) as total from bronze.numbers").result
+
+    assert (ended.status, ended.rows) == ("succeeded", 50_000)
+    assert total == 50_000 * 50_001 // 2
+
+
+async def _fill(server: ThrowawayServer) -> None:
+    connection = await asyncpg.connect(
+        host=server.host, port=server.port, user=server.user, password=server.password, database=server.database
+    )
+    await connection.execute("create table numbers as select n from generate_series(1, 50000) n")
+    await connection.close()
 
 
 class _Waiting(threading.Thread):

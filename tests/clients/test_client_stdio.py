@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -123,10 +123,9 @@ def test_what_the_server_refuses_is_raised_as_what_it_is(lake: ServiceTsunami) -
     assert (refused.value.code, refused.value.field) == ("invalid_argument", "limit")
 
 
-@pytest.mark.parametrize("call", [lambda lake: lake.call("list_tabels")])
-def test_a_misspelt_tool_is_named(lake: ServiceTsunami, call: Callable[[ServiceTsunami], Any]) -> None:
+def test_a_misspelt_tool_is_named(lake: ServiceTsunami) -> None:
     with pytest.raises(NotFound) as raised:
-        call(lake)
+        lake.call("list_tabels")
 
     assert raised.value.code == "tool_not_available"
     assert raised.value.did_you_mean[0] == "list_tables"
@@ -161,6 +160,39 @@ def test_a_program_that_speaks_no_mcp_is_unreachable() -> None:
         pass
 
     assert raised.value.code == "server_unreachable"
+
+
+OTHER_SERVER = """
+import asyncio, mcp.types as t
+from mcp.server import Server
+from mcp.server.stdio import stdio_server
+
+async def listed(context, params):
+    schema = {"type": "object", "required": ["a"]}
+    tools = [t.Tool(name="odd", input_schema={"type": "object"}, output_schema=schema),
+             t.Tool(name="plain", input_schema={"type": "object"})]
+    return t.ListToolsResult(tools=tools)
+
+async def called(context, params):
+    content = [t.TextContent(type="text", text="hello")]
+    return t.CallToolResult(content=content, structured_content={"b": "canary-11d0"} if params.name == "odd" else None)
+
+async def main():
+    server = Server("other", on_list_tools=listed, on_call_tool=called)
+    async with stdio_server() as (reading, writing):
+        await server.run(reading, writing, server.create_initialization_options())
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("tool", ["odd", "plain"])
+def test_an_answer_of_some_other_server_is_refused_without_quoting_it(tool: str) -> None:
+    with ServiceTsunami(command=[sys.executable, "-c", OTHER_SERVER]) as other, pytest.raises(PermanentError) as raised:
+        other.call(tool)
+
+    assert raised.value.code == "bad_answer"
+    assert "canary" not in repr(raised.value.problem())
 
 
 def test_a_client_that_was_closed_says_so() -> None:

@@ -14,7 +14,9 @@ import pytest
 
 from servicetsunami.cli.exits import Exit
 from servicetsunami.cli.installing.clients import CLIENTS, Machine, client_of, file_of, path_to_section
+from servicetsunami.cli.installing.files import replace_text
 from servicetsunami.cli.running import run
+from servicetsunami.sdk import TransientError
 
 COMMAND = [sys.executable, "-P", "-m", "servicetsunami.cli", "serve"]
 CANARY = "canary-90ab"
@@ -111,6 +113,20 @@ def test_other_entries_stay_and_the_old_file_is_kept(home: Path) -> None:
     assert backups == ["mcp.json", "mcp.json.before-tsunami", "mcp.json.before-tsunami-2"]
     assert (file.parent / "mcp.json.before-tsunami").read_bytes() == file.read_bytes() == before
     assert stat.S_IMODE(file.stat().st_mode) == 0o640
+
+
+def test_a_file_that_its_program_changed_meanwhile_is_left_as_it_is(home: Path) -> None:
+    file = home / "mcp.json"
+    file.write_text("newer", encoding="utf-8")
+
+    with pytest.raises(TransientError) as raised:
+        replace_text(file, "older", "ours")
+
+    assert raised.value.code == "client_config_changed"
+    assert {one.name: one.is_dir() or one.read_text("utf-8") for one in home.iterdir()} == {
+        "mcp.json": "newer",
+        "project": True,
+    }
 
 
 def test_a_link_to_the_file_stays_a_link(home: Path) -> None:

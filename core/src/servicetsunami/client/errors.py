@@ -110,6 +110,16 @@ def connection_lost(where: str, what: str) -> TransientError:
     )
 
 
+def bad_answer(what: str, why: str) -> PermanentError:
+    """Return the error for an answer that is none of ours."""
+    return PermanentError(
+        f"the answer to {what} is not what this client expects",
+        code="bad_answer",
+        why=why,
+        fix="check that the address is that of a ServiceTsunami server, and that its version is near to this client's",
+    )
+
+
 def timed_out(what: str, seconds: float) -> TransientError:
     """Return the error for an answer that did not come in time."""
     return TransientError(

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from servicetsunami.client.errors import (
+    bad_answer,
     connection_lost,
     error_of,
     no_such_tool,
@@ -46,6 +47,9 @@ class Link:
             raise await self._meaning(live, tool, seconds, error) from None
         except TimeoutError:
             raise timed_out(tool, seconds) from None
+        except RuntimeError:
+            # The protocol's library says so of an answer that does not fit the tool's own schema, and quotes it.
+            raise bad_answer(tool, "it does not fit the output schema of the tool") from None
         return _structured(tool, result)
 
     async def tools(self) -> list[str]:
@@ -159,7 +163,7 @@ def _structured(tool: str, result: CallToolResult) -> Json:
     content = result.structured_content
     if not isinstance(content, dict):
         said = " ".join(block.text for block in result.content if block.type == "text")
-        raise PermanentError(f"{tool} answered without a structured result", code="bad_answer", why=said[:500] or None)
+        raise bad_answer(tool, said[:500] or "it has no structured content")
     if result.is_error and isinstance(content.get("error"), dict):
         raise error_of(content["error"])
     return content

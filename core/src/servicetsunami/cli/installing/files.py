@@ -39,11 +39,36 @@ def replace_text(file: Path, old: str | None, new: str) -> Path | None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         mode = stat.S_IMODE(target.stat().st_mode) if old is not None else PRIVATE
-        backup = None if old is None else _kept(target, old, mode)
-        _write(target, old, new, mode)
+        fresh = _written_aside(target, new, mode)
+        try:
+            _check_unchanged(target, old)
+            backup = None if old is None else _kept(target, old, mode)
+            fresh.replace(target)
+        finally:
+            fresh.unlink(missing_ok=True)
     except OSError as error:
         raise _denied(target, error) from None
     return backup
+
+
+def _written_aside(target: Path, text: str, mode: int) -> Path:
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(text.encode())
+        file.flush()
+        os.fsync(file.fileno())
+    fresh = Path(name)
+    fresh.chmod(mode)
+    return fresh
+
+
+def _check_unchanged(target: Path, old: str | None) -> None:
+    if read_text(target) != old:
+        raise TransientError(
+            f"{target} was changed by another program just now, so it was left as it is",
+            code="client_config_changed",
+            fix="try again",
+        )
 
 
 def _kept(target: Path, text: str, mode: int) -> Path:
@@ -58,26 +83,6 @@ def _kept(target: Path, text: str, mode: int) -> Path:
             copy.write(text.encode())
         return backup
     raise AssertionError("count() ends")
-
-
-def _write(target: Path, old: str | None, new: str, mode: int) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    fresh = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(new.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.chmod(mode)
-        if read_text(target) != old:
-            raise TransientError(
-                f"{target} was changed by another program just now, so it was left as it is",
-                code="client_config_changed",
-                fix="try again",
-            )
-        fresh.replace(target)
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def _denied(file: Path, error: OSError) -> PermissionDenied:
