@@ -174,6 +174,12 @@ async def listed(context, params):
     return t.ListToolsResult(tools=tools)
 
 async def called(context, params):
+    if params.name == "get_run":
+        return t.CallToolResult(content=[], structured_content={"run_id": "canary-11d0"})
+    if params.name == "cancel_run":
+        return t.CallToolResult(content=[], structured_content={"error": {"canary-11d0": 1}}, is_error=True)
+    if params.name == "slow":
+        await asyncio.sleep(60)
     content = [t.TextContent(type="text", text="hello")]
     return t.CallToolResult(content=content, structured_content={"b": "canary-11d0"} if params.name == "odd" else None)
 
@@ -193,6 +199,27 @@ def test_an_answer_of_some_other_server_is_refused_without_quoting_it(tool: str)
 
     assert raised.value.code == "bad_answer"
     assert "canary" not in repr(raised.value.problem())
+
+
+def test_a_result_or_an_error_of_another_form_is_refused_without_quoting_it() -> None:
+    with ServiceTsunami(command=[sys.executable, "-c", OTHER_SERVER]) as other:
+        with pytest.raises(PermanentError) as result:
+            other.run("run_1")
+        with pytest.raises(PermanentError) as error:
+            other.cancel("run_1")
+
+    assert [result.value.code, error.value.code] == ["bad_answer", "bad_answer"]
+    assert "canary" not in repr([result.value.problem(), error.value.problem()])
+
+
+def test_an_answer_that_does_not_come_in_time_is_given_up_and_the_connection_stays() -> None:
+    with ServiceTsunami(command=[sys.executable, "-c", OTHER_SERVER], timeout_seconds=0.2) as other:
+        with pytest.raises(TransientError) as raised:
+            other.call("slow")
+
+        tools = other.tools()
+
+    assert (raised.value.code, tools) == ("answer_timeout", ["odd", "plain"])
 
 
 def test_a_client_that_was_closed_says_so() -> None:

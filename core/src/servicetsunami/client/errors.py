@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from servicetsunami.sdk import (
     AuthError,
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from servicetsunami.client.target import Target
     from servicetsunami.operations.models import RunView
 
+M = TypeVar("M", bound=BaseModel)
 _KINDS: dict[str, type[TsunamiError]] = {
     kind.default_code: kind
     for kind in (
@@ -44,7 +47,15 @@ _KINDS: dict[str, type[TsunamiError]] = {
 def error_of(problem: Json) -> TsunamiError:
     """Return the error that a server put into an answer."""
     kind = problem.get("kind")
-    return _raised_again(Problem.model_validate(problem, extra="ignore"), kind if isinstance(kind, str) else None)
+    return _raised_again(parsed(Problem, problem, "a tool"), kind if isinstance(kind, str) else None)
+
+
+def parsed(model: type[M], content: Json, what: str) -> M:
+    """Return an answer as the model that it is; a newer server may say more than this client knows."""
+    try:
+        return model.model_validate(content, extra="ignore")
+    except ValidationError:
+        raise bad_answer(what, f"it is no {model.__name__}") from None
 
 
 def failure_of(run: RunView) -> TsunamiError:

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from servicetsunami.client.errors import failure_of
+from servicetsunami.client.errors import failure_of, parsed
 from servicetsunami.client.link import Link
 from servicetsunami.client.target import target_of
 from servicetsunami.sdk import Json, PermanentError, TransientError
@@ -232,8 +232,7 @@ class AsyncServiceTsunami:
                 attempt += 1
 
     async def _typed(self, model: type[M], tool: str, **arguments: Any) -> M:
-        # A newer server may say more than this client knows.
-        return model.model_validate(await self.call(tool, **arguments), extra="ignore")
+        return parsed(model, await self.call(tool, **arguments), tool)
 
 
 def next_cursor(page: models.QueryPage) -> str | None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from mcp import Client
 
 CONNECT_SECONDS = 10.0
+GREETING_SECONDS = 30.0
+"""How long a server may take to start and to say who it is, however short an answer may take."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,12 @@ async def opened(target: Target, seconds: float, heard: Callable[[int], None]) -
         server = StdioServerParameters(
             command=target.command[0], args=list(target.command[1:]), env={**os.environ, **target.env}
         )
-        async with Client(server, read_timeout_seconds=seconds) as client:
+        async with Client(server, read_timeout_seconds=max(seconds, GREETING_SECONDS)) as client:
             yield client
         return
     async with _http(target.token, seconds, heard) as http:
         transport = streamable_http_client(target.url, http_client=http)
-        async with Client(transport, read_timeout_seconds=seconds) as client:
+        async with Client(transport, read_timeout_seconds=max(seconds, GREETING_SECONDS)) as client:
             yield client
 
 
