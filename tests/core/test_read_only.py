@@ -32,6 +32,8 @@ from servicetsunami.sdk import ConfigError
 pytestmark = pytest.mark.anyio
 ME = Caller("default")
 READING = {
+    "answers.reading.read_result",
+    "answers.reading.result_ids",
     "answers.warehouses.with_warehouse",
     "confirming.consent_to",
     "connections.list_connections",
@@ -166,6 +168,15 @@ async def test_tools_that_change_something_are_listed_for_nobody(garden: Garden)
         tool.name for tool in usual.listed if not tool.hints.read_only and tool.name != "test_connection"
     }
     assert {"test_connection", "list_connections", "query_sql", "get_run"} <= set(catalog.callable)
+
+
+async def test_models_are_told_that_the_server_is_read_only(garden: Garden) -> None:
+    async with garden.open(read_only="true") as app, Client(make_host(app)) as client:
+        told = client.instructions or ""
+
+    assert "This server is read-only" in told
+    assert "sync_to_bronze" not in told
+    assert "Delete a connection" not in told
 
 
 @pytest.mark.parametrize("era", ["legacy", "2026-07-28"])
