@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
+ENDED = "That was all."
+"""What the model says at the end."""
 Result = Any
 Step = Callable[[list[Result]], tuple[str, dict[str, Any]]]
 """Given what the tools have answered so far, the next tool to call and its arguments."""
@@ -32,7 +34,7 @@ class Model:
         self.results = [_parsed(block) for block in _tool_results(request["messages"])]
         done = len(self.results)
         if done == len(self._steps):
-            return [{"type": "text", "text": "That was all."}]
+            return [{"type": "text", "text": ENDED}]
         name, arguments = self._steps[done](self.results)
         return [{"type": "tool_use", "id": f"toolu_{done}", "name": name, "input": arguments}]
 
