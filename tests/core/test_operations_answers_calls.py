@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,20 @@ from servicetsunami.mcp.catalog import catalog_of
 from servicetsunami.mcp.host import Host
 from servicetsunami.mcp.product import Product
 from servicetsunami.operations.app import App
+from servicetsunami.operations.connections import list_connections
+from servicetsunami.operations.views import run_view
+from servicetsunami.records import Run, RunStatus
 
 MOST_BYTES = 256 * 1024
 Call = Callable[..., Awaitable[CallToolResult]]
+
+
+def _with_app(home: Path, work: Callable[[App], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with opened(home) as app:
+            await work(app)
+
+    asyncio.run(run())
 
 
 def _with_client(home: Path, prepare: Callable[[App], None], work: Callable[[Call], Awaitable[None]]) -> None:
@@ -103,6 +115,19 @@ def test_no_limit_lets_an_answer_grow_beyond_the_ceiling(tmp_path: Path) -> None
     _with_client(tmp_path, lambda app: fill(app, "wide", wide), work)
 
 
+def test_many_columns_leave_room_for_a_row(tmp_path: Path) -> None:
+    names = [f"{'very_' * 20}long_name_{number:04}" for number in range(1_500)]
+    table = pa.table({name: pa.array(range(20), pa.int64()) for name in names})
+
+    async def work(call: Call) -> None:
+        answered = await call("query_sql", sql="SELECT * FROM bronze.wide", limit=1_000)
+
+        assert _fact(answered, "truncated")
+        assert 0 < _fact(answered, "row_count") < 10
+
+    _with_client(tmp_path, lambda app: fill(app, "wide", table), work)
+
+
 def test_many_wide_tables_and_columns_come_in_bounded_pages(tmp_path: Path) -> None:
     names = [f"{'very_' * 20}long_name_{number:04}" for number in range(1_600)]
     table = pa.table({name: pa.array([None], pa.string()) for name in names})
@@ -134,3 +159,49 @@ def test_what_hides_in_a_cell_is_seen_in_the_text(tmp_path: Path) -> None:
         assert ["\x1b[31mred\u202e"] in _fact(answered, "rows")
 
     _with_client(tmp_path, lambda app: fill(app, "words", table), work)
+
+
+def test_a_thousand_connections_are_listed_in_pages(tmp_path: Path) -> None:
+    async def work(app: App) -> None:
+        for number in range(450):
+            await app.records.create_connection(
+                "default", name=f"shop {number:04}", connector="gone", settings={}, secrets={}, streams={}
+            )
+        seen: list[str] = []
+        page = await list_connections(app, ANN, limit=200)
+        seen += [one.name for one in page.connections]
+        while page.truncated:
+            assert len(page.model_dump_json()) <= 66_000
+            page = await list_connections(app, ANN, limit=200, cursor=page.next_cursor)
+            seen += [one.name for one in page.connections]
+
+        assert seen == [f"shop {number:04}" for number in range(450)]
+        assert len((await list_connections(app, ANN)).connections) == 450
+
+    _with_app(tmp_path, work)
+
+
+def test_what_a_run_has_to_say_is_bounded() -> None:
+    details = {
+        "notes": [f"note {number} " + "x" * 5_000 for number in range(500)],
+        "drift": [{"kind": "added", "column": f"c{number}"} for number in range(5_000)],
+    }
+    run = Run(
+        id="run_1",
+        tenant="default",
+        kind="sync",
+        status=RunStatus.SUCCEEDED,
+        connection_id=None,
+        stream=None,
+        table=None,
+        mode=None,
+        created_at=datetime(2026, 1, 2, tzinfo=UTC),
+        message="x" * 100_000,
+        details=details,
+    )
+
+    shown = run_view(run, "lake")
+
+    assert len(shown.notes) == 51
+    assert shown.notes[50] == "There are 450 more notes like these."
+    assert len(shown.model_dump_json()) < MOST_BYTES

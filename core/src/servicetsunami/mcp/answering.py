@@ -14,8 +14,11 @@ from servicetsunami.mcp.spec import ToolCall, ToolSpec
 from servicetsunami.mcp.text import problem_text
 from servicetsunami.operations.answers.visible import visible_lines
 from servicetsunami.operations.models import Result
+from servicetsunami.operations.paging import shortened
 from servicetsunami.sdk import Json, NotFound, PermanentError, TsunamiError
 
+_CEILING = 256 * 1024
+_LONGEST_FACT = 4_000
 _log = logging.getLogger(__name__)
 
 
@@ -33,13 +36,30 @@ class Answer:
 async def answer(spec: ToolSpec, call: ToolCall, arguments: Mapping[str, Any]) -> Answer:
     """Answer a call; every error becomes an answer that says what to do."""
     try:
-        result = await _run(spec, call, arguments)
+        result = _bounded(spec.name, await _run(spec, call, arguments))
     except TsunamiError as error:
         problem = error.problem()
-        shown = {"kind": error.default_code, **problem.model_dump(mode="json", exclude_none=True)}
-        return Answer(visible_lines(problem_text(problem)), {"error": shown}, is_error=True)
+        facts = problem.model_dump(mode="json", exclude_none=True).items()
+        brief = {name: shortened(fact, _LONGEST_FACT) if isinstance(fact, str) else fact for name, fact in facts}
+        shown = {"kind": error.default_code, **brief}
+        return Answer(_text(problem_text(problem)), {"error": shown}, is_error=True)
     whole = spec.whole(result) if spec.whole is not None else None
-    return Answer(visible_lines(spec.text(result)), result.model_dump(mode="json", exclude_none=True), whole=whole)
+    return Answer(_text(spec.text(result)), result.model_dump(mode="json", exclude_none=True), whole=whole)
+
+
+def _bounded(tool: str, result: Result) -> Result:
+    """Refuse to flood a conversation, should a result be longer than its operation lets it become."""
+    if len(result.model_dump_json(exclude_none=True).encode()) <= _CEILING:
+        return result
+    raise PermanentError(
+        f"the answer of {tool} would be longer than {_CEILING // 1024} KiB, so it is not given",
+        code="answer_too_large",
+        fix="ask for less at a time",
+    )
+
+
+def _text(text: str) -> str:
+    return shortened(visible_lines(text), _CEILING)
 
 
 async def _run(spec: ToolSpec, call: ToolCall, arguments: Mapping[str, Any]) -> Result:

@@ -34,10 +34,6 @@ class Arguments(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class NoArguments(Arguments):
-    """A tool that takes nothing."""
-
-
 class TenantArguments(Arguments):
     """Arguments of a tool that may name its tenant."""
 
@@ -67,6 +63,12 @@ class ConnectTo(TenantArguments):
     def config(self) -> Json:
         """The connector's settings; null is as good as left out."""
         return {name: value for name, value in (self.model_extra or {}).items() if value is not None}
+
+
+class ListConnections(Arguments):
+    """Arguments of list_connections."""
+
+    cursor: Cursor = None
 
 
 class OneConnection(Arguments):

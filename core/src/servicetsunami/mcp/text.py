@@ -59,10 +59,11 @@ def connections_text(result: ConnectionList) -> str:
     """List connections."""
     if not result.connections:
         return "There are no connections yet: make one with connect_source or a connect_* tool."
-    return pipe_table(
+    table = pipe_table(
         ("connection_id", "name", "connector", "status"),
         ((view.connection_id, view.name, view.connector, view.status) for view in result.connections),
     )
+    return _lines([table, f"More with cursor {result.next_cursor}." if result.next_cursor else ""])
 
 
 def delete_text(result: DeleteResult) -> str:

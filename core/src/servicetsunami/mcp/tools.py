@@ -7,9 +7,9 @@ from servicetsunami.mcp.arguments import (
     DeleteConnection,
     DescribeTable,
     GetRun,
+    ListConnections,
     ListSourceTables,
     ListTables,
-    NoArguments,
     OneConnection,
     OneRun,
     QuerySource,
@@ -32,6 +32,7 @@ from servicetsunami.operations.models import (
 )
 
 _READS = Hints(read_only=True, idempotent=True)
+_A_PAGE = 200
 _READS_OUTSIDE = Hints(read_only=True, idempotent=True, open_world=True)
 
 
@@ -39,8 +40,8 @@ async def _test_connection(call: ToolCall, arguments: OneConnection) -> TestResu
     return await connections.test_connection(call.app, call.caller, arguments.connection_id)
 
 
-async def _list_connections(call: ToolCall, _arguments: NoArguments) -> ConnectionList:
-    return await connections.list_connections(call.app, call.caller)
+async def _list_connections(call: ToolCall, arguments: ListConnections) -> ConnectionList:
+    return await connections.list_connections(call.app, call.caller, cursor=arguments.cursor, limit=_A_PAGE)
 
 
 async def _delete_connection(call: ToolCall, arguments: DeleteConnection) -> DeleteResult:
@@ -138,7 +139,7 @@ LIST_CONNECTIONS = ToolSpec(
         "List the sources that are connected, with their ids and the outcome of their last test. Call it first, to "
         "find a connection_id or to see that nothing is connected yet. Secrets are named, never shown."
     ),
-    arguments=NoArguments,
+    arguments=ListConnections,
     result=ConnectionList,
     run=_list_connections,
     text=text.connections_text,

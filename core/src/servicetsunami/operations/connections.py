@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from servicetsunami.operations.events import Event
 from servicetsunami.operations.models import ConnectionList, ConnectResult, TestResult
 from servicetsunami.operations.opened import with_source
+from servicetsunami.operations.paging import viewed_page
 from servicetsunami.operations.read_only import changing
 from servicetsunami.operations.stream_settings import check_streams, parse_streams
 from servicetsunami.operations.views import connection_view
@@ -78,10 +79,16 @@ async def test_connection(app: App, caller: Caller, connection_id: str) -> TestR
     )
 
 
-async def list_connections(app: App, caller: Caller) -> ConnectionList:
-    """List the tenant's connections by name."""
-    connections = await app.records.connections(caller.tenant)
-    return ConnectionList(connections=tuple(connection_view(app, connection) for connection in connections))
+async def list_connections(
+    app: App, caller: Caller, *, cursor: str | None = None, limit: int | None = None
+) -> ConnectionList:
+    """List the tenant's connections by name: all of them, or with `limit` a page at a time."""
+    found = await app.records.connections(caller.tenant)
+    view = partial(connection_view, app)
+    if limit is None:
+        return ConnectionList(connections=tuple(map(view, found)))
+    shown, next_cursor = viewed_page(found, cursor, limit, view)
+    return ConnectionList(connections=shown, truncated=next_cursor is not None, next_cursor=next_cursor)
 
 
 def _check(streams: Json, source: Source[Any]) -> int:

@@ -136,6 +136,8 @@ class ConnectionList(Result):
     """The tenant's connections."""
 
     connections: tuple[ConnectionView, ...]
+    truncated: bool = False
+    next_cursor: str | None = None
 
 
 class DeleteResult(Result):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import closing
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from servicetsunami.operations.models import QueryResult, SourceColumn, SourceTable, SourceTables
 from servicetsunami.operations.opened import with_source
-from servicetsunami.operations.paging import viewed_page
+from servicetsunami.operations.paging import shortened, viewed_page
 from servicetsunami.operations.results import answer, row_limit
 from servicetsunami.operations.stream_settings import settings_of
 from servicetsunami.records import Connection
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from servicetsunami.operations.app import App
     from servicetsunami.operations.caller import Caller
 
+_MOST_COLUMNS, _MOST_CANDIDATES = 1_000, 50
 _COLUMNS_SHOWN_UP_TO = 10
 """With more tables than this in one answer the columns are left out: a model reads the list first."""
 
@@ -123,12 +125,12 @@ def _view(stream: Stream, connection: Connection, with_columns: bool, bronze_tab
         kind=stream.kind,
         key=stream.key,
         cursor=stream.cursor,
-        cursor_candidates=stream.cursor_candidates,
+        cursor_candidates=stream.cursor_candidates[:_MOST_CANDIDATES],
         sync_modes=("incremental", "full") if stream.cursor else ("full",),
         rows=stream.rows,
         size_bytes=stream.size_bytes,
-        description=stream.description,
-        columns=tuple(SourceColumn(name=field.name, type=_source_type(field)) for field in schema),
+        description=shortened(f"{_more_columns(len(schema))}{stream.description}"),
+        columns=tuple(_source_column(field) for field in islice(schema, _MOST_COLUMNS)),
         bronze_table=bronze_table,
         settings=connection.streams.get(stream.id, {}),
         problem=problem,
@@ -145,6 +147,14 @@ def _configured_or_problem(stream: Stream, connection: Connection) -> tuple[Stre
         return configured(stream, connection), None
     except ConfigError as error:
         return stream, error.problem()
+
+
+def _more_columns(columns: int) -> str:
+    return f"({columns - _MOST_COLUMNS:,} more columns.) " if columns > _MOST_COLUMNS else ""
+
+
+def _source_column(field: Any) -> SourceColumn:
+    return SourceColumn(name=field.name, type=shortened(_source_type(field), 200))
 
 
 def _source_type(field: Any) -> str:

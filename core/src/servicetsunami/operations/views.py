@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from servicetsunami.operations.models import Cell, ConnectionView, DriftFinding, RunView
+from servicetsunami.operations.paging import shortened
 from servicetsunami.records import Connection, Run
 from servicetsunami.sdk import Problem
 
 if TYPE_CHECKING:
     from servicetsunami.operations.app import App
+
+_MOST_NOTES, _MOST_DRIFT, _LONGEST_TEXT = 50, 200, 1_000
 
 
 def run_view(run: Run, catalog: str) -> RunView:
@@ -34,12 +38,18 @@ def run_view(run: Run, catalog: str) -> RunView:
         started_at=began,
         finished_at=ended,
         elapsed_seconds=None if elapsed is None else round(elapsed, 3),
-        message=run.message,
+        message=shortened(run.message, _LONGEST_TEXT),
         problem=Problem.model_validate(run.problem) if run.problem else None,
-        notes=tuple(run.details.get("notes", ())),
+        notes=tuple(_first(run.details.get("notes", ()))),
         lag_bytes=run.details.get("lag_bytes"),
-        drift=tuple(DriftFinding.model_validate(finding) for finding in run.details.get("drift", ())),
+        drift=tuple(DriftFinding.model_validate(finding) for finding in run.details.get("drift", ())[:_MOST_DRIFT]),
     )
+
+
+def _first(notes: Sequence[str]) -> Iterator[str]:
+    yield from (shortened(note, _LONGEST_TEXT) for note in notes[:_MOST_NOTES])
+    if len(notes) > _MOST_NOTES:
+        yield f"There are {len(notes) - _MOST_NOTES:,} more notes like these."
 
 
 def connection_view(app: App, connection: Connection) -> ConnectionView:

@@ -40,7 +40,7 @@ class Pages:
     def first(self, reader: pa.RecordBatchReader, began: float) -> QueryPage:
         """Answer with the first rows of a query; keeps its result if that is more than a page."""
         read: list[pa.RecordBatch] = []
-        chosen = choose(rows_of(remembered(reader, read)), self.limit)
+        chosen = choose(rows_of(remembered(reader, read)), self.limit, reader.schema)
         if not chosen.truncated or not self.keep:
             more = _NOT_KEPT if chosen.truncated else ""
             return _page(chosen, reader.schema, began, Place("", 0), None, more)
@@ -58,7 +58,7 @@ class Pages:
         """Answer with the rows at a cursor."""
         place = self.cursors.place(cursor)
         kept = self.shelf.open(place.result_id)
-        chosen = choose(rows_of(kept.from_row(place.offset)), self.limit)
+        chosen = choose(rows_of(kept.from_row(place.offset)), self.limit, kept.schema)
         end = Place(kept.id, place.offset + len(chosen.rows))
         if chosen.truncated:
             return _page(chosen, kept.schema, began, end, self.cursors.cursor(end), _MORE)

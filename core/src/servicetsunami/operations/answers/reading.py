@@ -40,7 +40,7 @@ async def read_result(
 
     def read() -> tuple[KeptRows, str]:
         kept = Shelf(app.settings.home, caller.tenant).open(result_id)
-        chosen = choose(rows_of(kept.from_row(offset)), limit)
+        chosen = choose(rows_of(kept.from_row(offset)), limit, kept.schema)
         end = offset + len(chosen.rows)
         told = KeptRows(
             result_id=kept.id,

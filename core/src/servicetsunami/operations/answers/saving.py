@@ -55,7 +55,7 @@ async def save_result(
     def read(reader: pa.RecordBatchReader) -> QueryPage:
         began = time.perf_counter()
         seen: list[pa.RecordBatch] = []
-        chosen = choose(rows_of(remembered(reader, seen)), most)
+        chosen = choose(rows_of(remembered(reader, seen)), most, reader.schema)
         file = target.export(reader.schema, chain(seen, reader))
         return QueryPage(
             **shown(chosen, reader.schema, began),
