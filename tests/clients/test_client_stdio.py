@@ -107,6 +107,18 @@ def test_every_row_of_a_long_answer_comes_page_by_page(lake: ServiceTsunami, con
     assert rows == list(range(1, 2501))
 
 
+def test_a_connection_is_deleted_once_that_is_confirmed(lake: ServiceTsunami, shop: ThrowawayServer) -> None:
+    place: dict[str, Any] = {"host": shop.host, "port": shop.port, "database": shop.database}
+    spare = lake.connect("postgres", "spare", **place, user=shop.user, password=shop.password).connection_id
+
+    asked = lake.delete(spare)
+    kept = [view.name for view in lake.connections()]
+    done = lake.delete(spare, confirmed=True)
+
+    assert (asked.status, kept, done.status) == ("needs_confirmation", ["shop", "spare"], "deleted")
+    assert [view.name for view in lake.connections()] == ["shop"]
+
+
 def test_the_source_is_asked_in_its_own_words(lake: ServiceTsunami, connection: str) -> None:
     answer = lake.query_source(connection, "select count(*) as n from customers")
 

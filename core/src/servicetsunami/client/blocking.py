@@ -82,6 +82,10 @@ class ServiceTsunami:
         """Test a connection step by step."""
         return self._do(self._remote.test(connection))
 
+    def delete(self, connection: str, *, confirmed: bool = False) -> models.DeleteResult:
+        """Delete a connection for good if that is `confirmed`; else return what would go and what would stay."""
+        return self._do(self._remote.delete(connection, confirmed=confirmed))
+
     def source_tables(self, connection: str, *, search: str | None = None) -> list[models.SourceTable]:
         """Return every table that a connection may read."""
         return self._do(self._remote.source_tables(connection, search=search))

@@ -95,6 +95,16 @@ class AsyncServiceTsunami:
 
         return await self._typed(TestResult, "test_connection", connection_id=connection)
 
+    async def delete(self, connection: str, *, confirmed: bool = False) -> models.DeleteResult:
+        """Delete a connection for good if that is `confirmed`; else return what would go and what would stay."""
+        from servicetsunami.operations.models import DeleteResult
+
+        result = await self._typed(DeleteResult, "delete_connection", connection_id=connection)
+        if not confirmed or result.confirmation_token is None:
+            return result
+        token = result.confirmation_token
+        return await self._typed(DeleteResult, "delete_connection", connection_id=connection, confirmation_token=token)
+
     async def source_tables(self, connection: str, *, search: str | None = None) -> list[models.SourceTable]:
         """Return every table that a connection may read."""
         from servicetsunami.operations.models import SourceTables
