@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, wait
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 
 from servicetsunami.sdk import Cancelled
 
+log = logging.getLogger(__name__)
 ResultT = TypeVar("ResultT")
 
 _POLL_SECONDS = 0.2
@@ -23,6 +25,7 @@ class Background:
     def __init__(self, cancelled: Callable[[], bool]) -> None:
         self._cancelled = cancelled
         self._loop = _new_loop()
+        self._loop.set_exception_handler(_note)
         self._thread = threading.Thread(target=self._loop.run_forever, name="postgres", daemon=True)
         self._thread.start()
 
@@ -57,6 +60,11 @@ class Background:
         self._thread.join(timeout=_CLOSE_SECONDS)
         if not self._thread.is_alive():
             self._loop.close()
+
+
+def _note(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Keep what nobody waits for out of standard error: rows that still arrive for a COPY that was cancelled."""
+    log.debug("%s (%s)", context.get("message"), type(context.get("exception")).__name__)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
