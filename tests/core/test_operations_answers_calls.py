@@ -71,6 +71,23 @@ def test_a_long_answer_links_to_its_whole_and_goes_on(tmp_path: Path) -> None:
     _with_client(tmp_path, lambda app: fill(app, "numbers", numbers(500)), work)
 
 
+def test_the_link_of_an_answer_leads_to_its_rows(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with opened(tmp_path) as app:
+            await asyncio.to_thread(fill, app, "numbers", numbers(500))
+            host = Host(Product(app, catalog_of(app), lambda _: ANN), version="1", instructions="")
+            async with Client(host) as client:
+                answered = await client.call_tool("query_sql", {"sql": "SELECT n FROM bronze.numbers ORDER BY n"})
+                (link,) = [block for block in answered.content if isinstance(block, ResourceLink)]
+                rows = (await client.read_resource(f"{link.uri}?offset=499")).contents[0]
+                templates = (await client.list_resource_templates()).resource_templates
+
+        assert getattr(rows, "text", "") == "n\n499\n"
+        assert "query-result://{result_id}{?offset,limit}" in [template.uri_template for template in templates]
+
+    asyncio.run(run())
+
+
 def test_a_bad_cursor_is_an_error_that_says_what_to_do_and_repeats_nothing(tmp_path: Path) -> None:
     async def work(call: Call) -> None:
         answered = await call("query_sql", sql="SELECT n FROM bronze.numbers", cursor="s3cret-value")

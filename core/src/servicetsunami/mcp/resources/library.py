@@ -9,6 +9,7 @@ from mcp.types import ReadResourceResult, Resource, ResourceTemplate, TextResour
 
 from servicetsunami.mcp import apps
 from servicetsunami.mcp.instructions import instructions
+from servicetsunami.mcp.resources.query_results import QueryResults
 from servicetsunami.mcp.spec import Catalog
 from servicetsunami.mcp.surface import unknown_resource
 
@@ -27,6 +28,7 @@ class Resources:
     def __init__(self, app: App, catalog: Catalog) -> None:
         self._app = app
         self._catalog = catalog
+        self._results = QueryResults(app)
 
     async def listed(self, caller: Caller) -> Sequence[Resource]:
         """List the concrete resources."""
@@ -35,10 +37,13 @@ class Resources:
 
     def templates(self, caller: Caller) -> Sequence[ResourceTemplate]:
         """List the templates."""
-        return [template for template in _TEMPLATES if caller.may("read")]
+        own = [template for template in _TEMPLATES if caller.may("read")]
+        return [*own, *self._results.templates(caller)]
 
     async def read(self, caller: Caller, uri: str) -> ReadResourceResult:
         """Read a resource; raises `MCPError` for an unknown one."""
+        if self._results.owns(uri):
+            return await self._results.read(caller, uri)
         page = apps.read(uri) if caller.may("read") else None
         if page is not None:
             return page
@@ -55,5 +60,6 @@ class Resources:
         self, caller: Caller, template: str, argument: str, begun: str, others: Mapping[str, str]
     ) -> Sequence[str]:
         """Return what a variable of a template may be, given how it begins and what the other variables are."""
-        del caller, others
+        if self._results.owns(template):
+            return await self._results.complete(caller, template, argument, begun, others)
         return [value for value in _KNOWN.get((template, argument), ()) if value.startswith(begun)]

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from servicetsunami.operations.caller import Caller
 
 _SHOWN_OF_A_FILE = 10
+_PATIENCE = 10
+"""How many times as long as an answer a file may take: it is written while the query runs."""
 T = TypeVar("T")
 
 
@@ -75,7 +77,8 @@ async def export_query(app: App, caller: Caller, sql: str, path: Path) -> Export
 
 
 async def _reading(app: App, caller: Caller, sql: str, target: Target, read: Callable[[pa.RecordBatchReader], T]) -> T:
-    limits = QueryLimits(target.most_rows + 1, target.most_bytes + 1, app.settings.query_timeout_seconds)
+    patience = _PATIENCE * app.settings.query_timeout_seconds
+    limits = QueryLimits(target.most_rows + 1, target.most_bytes + 1, patience)
 
     def work(sink: Sink[Any], warehouse: Warehouse) -> T:
         query = guard_databricks(sql, catalog=sink.catalog(), layers=LAYERS)
