@@ -37,7 +37,8 @@ async def test_a_caller_with_a_token_is_served_in_both_eras(served: Served, era:
     async with client_of(served.url, token(), era) as client:
         called = await client.call_tool("list_connections", {})
 
-    assert called.structured_content == {"connections": []}
+    assert isinstance(called.structured_content, dict)
+    assert called.structured_content["connections"] == []
 
 
 def test_a_request_without_a_token_is_told_where_to_get_one(served: Served) -> None:

@@ -12,6 +12,7 @@ from servicetsunami.mcp.fronting import product_host
 from servicetsunami.mcp.host import Host, RequestStateSecurity
 from servicetsunami.mcp.http.gate import Gate
 from servicetsunami.mcp.http.health import health_routes
+from servicetsunami.mcp.http.older import older_routes
 from servicetsunami.mcp.http.results import result_routes
 from servicetsunami.mcp.http.sessions import Sessions
 from servicetsunami.mcp.http.verifying import Verifier, make_checker, verified_caller
@@ -37,21 +38,24 @@ class HttpServer:
     """What is served over HTTP: `host`, behind authentication, limits and a gate."""
 
     def __init__(self, app: App, host: Host, worker: Worker | None = None) -> None:
-        settings = app.settings
+        settings, auth = app.settings, _authentication(app.settings)
         self.host = host
+        allowed = TransportSecuritySettings(
+            allowed_hosts=list(hosts_of(settings)), allowed_origins=list(origins_of(settings))
+        )
         inner = host.streamable_http_app(
             streamable_http_path=PATH,
             max_request_body_size=settings.mcp_max_request_bytes,
             max_sessions=_MOST_SESSIONS,
-            transport_security=TransportSecuritySettings(
-                allowed_hosts=list(hosts_of(settings)), allowed_origins=list(origins_of(settings))
-            ),
-            auth=_authentication(settings),
+            transport_security=allowed,
+            auth=auth,
             token_verifier=Verifier(app, make_checker(settings)) if authenticates(settings) else None,
             custom_starlette_routes=[*health_routes(app, lambda: self.gate.is_closing), *result_routes(app)],
         )
         # Before the SDK's own, which would name only the scope that every call needs.
         inner.router.routes[:0] = _resource_routes(settings)
+        if settings.mcp_transport == "sse":
+            inner.router.routes += older_routes(host, allowed, auth, max_request_bytes=settings.mcp_max_request_bytes)
         self.gate = Gate(inner if worker is None else Sessions(inner, worker))
 
     async def close(self, patience_seconds: float) -> None:
