@@ -169,6 +169,7 @@ async def test_an_unknown_argument_is_refused_with_the_near_name(era: str) -> No
     assert result.is_error
     assert result.structured_content == {
         "error": {
+            "kind": "config",
             "code": "unknown_argument",
             "message": "pour_tea has no argument 'tea_kin', so it was not called",
             "fix": "use only: cups, tea_kind, milk, tenant_id",
