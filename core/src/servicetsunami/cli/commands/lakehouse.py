@@ -46,13 +46,16 @@ def tables(
 def describe(
     context: typer.Context,
     table: Annotated[str, typer.Argument(help="Name of a table, such as bronze.customers.")],
+    preview: Annotated[bool, typer.Option("--preview", help="Also rows, and what the columns hold.")] = False,
+    cursor: Annotated[str | None, typer.Option(help="next_cursor of the answer before.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show a table: columns, types, key, history."""
     from servicetsunami.cli.show.lakehouse import show_description
     from servicetsunami.operations.tables import describe_table
 
-    emit(perform(context, lambda app, who: describe_table(app, who, table)), show_description, as_json=as_json)
+    found = perform(context, lambda app, who: describe_table(app, who, table, preview=preview, cursor=cursor))
+    emit(found, show_description, as_json=as_json)
 
 
 def query(

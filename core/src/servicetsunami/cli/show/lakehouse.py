@@ -8,7 +8,15 @@ from servicetsunami.cli.show.words import counted, moment, size, thousands
 
 if TYPE_CHECKING:
     from servicetsunami.cli.screen import Screen
-    from servicetsunami.operations.models import ExportedFile, QueryResult, SourceTables, TableDescription, TableList
+    from servicetsunami.operations.models import (
+        Cell,
+        ColumnView,
+        ExportedFile,
+        QueryResult,
+        SourceTables,
+        TableDescription,
+        TableList,
+    )
 
 
 def show_tables(screen: Screen, result: TableList) -> None:
@@ -62,25 +70,44 @@ def show_description(screen: Screen, result: TableDescription) -> None:
     ]
     screen.line(", ".join(fact for fact in facts if fact))
     screen.line()
-    screen.table(
-        ("column", "type", "nullable", "at the source", "comment"),
-        ((one.name, one.type, one.nullable, one.source_type, one.comment) for one in result.columns),
-    )
+    _show_columns(screen, result)
+    if result.sample:
+        screen.line()
+        screen.table([column.name for column in result.columns], result.sample)
     if result.history:
         screen.line()
-        screen.table(
-            ("version", "when", "operation", "added", "removed"),
-            (
-                (
-                    one.version,
-                    moment(one.timestamp),
-                    one.operation,
-                    thousands(one.rows_added),
-                    thousands(one.rows_removed),
-                )
-                for one in result.history
-            ),
-        )
+        _show_history(screen, result)
+    if result.next_cursor:
+        screen.talk(f"There are more columns: the next ones with --cursor {result.next_cursor}")
+
+
+def _show_columns(screen: Screen, result: TableDescription) -> None:
+    header = ("column", "type", "nullable", "at the source", "comment")
+    rows = [(one.name, one.type, one.nullable, one.source_type, one.comment) for one in result.columns]
+    if result.profiled_rows is None:
+        screen.table(header, rows)
+        return
+    profiles = [_profile(column) for column in result.columns]
+    found = [(*row, *profile) for row, profile in zip(rows, profiles, strict=True)]
+    screen.table((*header, "nulls", "distinct", "minimum", "maximum"), found)
+    screen.talk(f"Nulls, distinct values and range are of {counted(result.profiled_rows, 'row')}.")
+
+
+def _profile(column: ColumnView) -> tuple[Cell, ...]:
+    if column.profile is None:
+        return ("", "", "", "")
+    seen = column.profile
+    return (thousands(seen.nulls), thousands(seen.distinct), seen.minimum, seen.maximum)
+
+
+def _show_history(screen: Screen, result: TableDescription) -> None:
+    screen.table(
+        ("version", "when", "operation", "added", "removed"),
+        (
+            (one.version, moment(one.timestamp), one.operation, thousands(one.rows_added), thousands(one.rows_removed))
+            for one in result.history
+        ),
+    )
 
 
 def show_answer(screen: Screen, result: QueryResult) -> None:
