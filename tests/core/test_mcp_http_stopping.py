@@ -7,9 +7,13 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx2
 import pytest
 from http_lab import STAGE, Served, client_of, serving
+from mcp import Client
+
+from servicetsunami.cli.throwaway_postgres import ThrowawayServer, throwaway_postgres
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("mcp_http_stopping")]
 
@@ -132,3 +136,49 @@ SLOW: dict[str, Any] = {
         },
     },
 }
+
+
+@pytest.mark.server
+async def test_a_sync_that_runs_is_parked_and_the_next_server_tells_of_it(tmp_path: Path) -> None:
+    allowed = {"TSUNAMI_SECRETS_IN_TOOLS": "allow"}
+    with throwaway_postgres() as postgres:
+        await fill(postgres, "create view endless as select n, pg_sleep(0.01)::text from generate_series(1, 100000) n")
+        with serving(tmp_path, settings=allowed) as served:
+            async with client_of(served.url, None) as client:
+                connection = await told(client, "connect_postgres", name="shop", **where(postgres))
+                run = await told(
+                    client,
+                    "sync_to_bronze",
+                    connection_id=connection["connection_id"],
+                    table_name="endless",
+                    wait_seconds=2,
+                )
+            code = await asyncio.to_thread(served.stop)
+        with serving(tmp_path, settings=allowed) as served:
+            async with client_of(served.url, None) as client:
+                found = await told(client, "get_run", run_id=run["run_id"])
+                tables = await told(client, "list_tables")
+
+    assert run["status"] == "running"
+    assert (code, found["status"]) == (0, "interrupted")
+    assert tables["tables"] == []
+
+
+def where(postgres: ThrowawayServer) -> dict[str, Any]:
+    names = ("host", "port", "database", "user", "password")
+    return {name: getattr(postgres, name) for name in names}
+
+
+async def told(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+    result = await client.call_tool(tool, arguments)
+    assert not result.is_error, result.content
+    assert isinstance(result.structured_content, dict)
+    return result.structured_content
+
+
+async def fill(postgres: ThrowawayServer, statement: str) -> None:
+    connection = await asyncpg.connect(**where(postgres))
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
