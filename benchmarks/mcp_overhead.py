@@ -2,9 +2,9 @@
 
     uv run --all-packages --all-extras python benchmarks/mcp_overhead.py [--rounds 9] [--requests 400]
 
-Every arm is a process that uvicorn serves in the same way; each round asks all of them in turn, over one connection
-that stays open. The client is a socket that sends ready-made bytes, so that its own time does not soften the ratios.
-Callers of the tools prove who they are with a token; the bare endpoints ask for none.
+Every arm is served by uvicorn in the same way; each round asks all of them in turn over one connection that stays open:
+once with a socket that sends ready-made bytes, whose own time does not soften the ratios, and once with an HTTP client
+as programs use it. Callers of the tools prove who they are with a token; the bare endpoints ask for none.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import httpx2
+
     from servicetsunami.mcp.host import Host, SubscriptionBus
     from servicetsunami.operations.app import App
 
@@ -51,15 +53,22 @@ def main() -> None:
 
 def _compare(folder: Path, rounds: int, requests: int) -> dict[str, Any]:
     with _served("bare", folder) as bare, _served("mcp", folder) as mcp:
-        arms = {
-            "bare": Asker(bare, _bare_request("/trivial")),
-            "trivial 2026-07-28": Asker(mcp, _modern_request("trivial")),
-            "trivial 2025-11-25": Asker(mcp, _legacy_request(mcp, "trivial")),
-            "bare operation": Asker(bare, _bare_request("/connections")),
-            "list_connections 2026-07-28": Asker(mcp, _modern_request("list_connections")),
-            "list_connections 2025-11-25": Asker(mcp, _legacy_request(mcp, "list_connections")),
+        asked = {
+            "bare": (bare, _bare_request("/trivial")),
+            "trivial 2026-07-28": (mcp, _modern_request("trivial")),
+            "trivial 2025-11-25": (mcp, _legacy_request(mcp, "trivial")),
+            "bare operation": (bare, _bare_request("/connections")),
+            "list_connections 2026-07-28": (mcp, _modern_request("list_connections")),
+            "list_connections 2025-11-25": (mcp, _legacy_request(mcp, "list_connections")),
         }
-        measured = _measure(arms, rounds, requests)
+        return {
+            "socket": _compare_arms({name: Asker(*arm) for name, arm in asked.items()}, rounds, requests),
+            "client": _compare_arms({name: ClientAsker(*arm) for name, arm in asked.items()}, rounds, requests),
+        }
+
+
+def _compare_arms(arms: Mapping[str, Asker], rounds: int, requests: int) -> dict[str, Any]:
+    measured = _measure(arms, rounds, requests)
     floors = {name: "bare" if name.startswith("trivial") else "bare operation" for name in arms if " 20" in name}
     return {
         "p50_microseconds": {name: round(statistics.median(values)) for name, values in measured.items()},
@@ -116,6 +125,29 @@ class Asker:
         if not answer.startswith(b"HTTP/1.1 200"):
             raise SystemExit(answer.decode() or "no answer")
         return answer
+
+
+class ClientAsker(Asker):
+    """Asks the same with an HTTP client."""
+
+    def p50(self, requests: int) -> float:
+        """Return the median time of an answer in microseconds."""
+        import httpx2
+
+        head, _, body = self.request.partition(b"\r\n\r\n")
+        start, *lines = head.decode().split("\r\n")
+        headers = dict(line.split(": ", 1) for line in lines)
+        url = f"http://127.0.0.1:{self.port}{start.split()[1]}"
+        with httpx2.Client(trust_env=False) as client:
+            return statistics.median(self._took(client, url, body, headers) for _ in range(requests)) * 1e6
+
+    def _took(self, client: httpx2.Client, url: str, body: bytes, headers: dict[str, str]) -> float:
+        begun = time.perf_counter()
+        answer = client.post(url, content=body, headers=headers)
+        took = time.perf_counter() - begun
+        if answer.status_code != 200:
+            raise SystemExit(answer.text)
+        return took
 
 
 def _is_whole(answer: bytes) -> bool:
