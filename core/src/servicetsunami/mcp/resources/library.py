@@ -5,61 +5,67 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mcp.types import ReadResourceResult, Resource, ResourceTemplate, TextResourceContents
-
-from servicetsunami.mcp import apps
-from servicetsunami.mcp.instructions import instructions
+from servicetsunami.mcp.resources.app_pages import AppPages
+from servicetsunami.mcp.resources.connectors import Connectors
+from servicetsunami.mcp.resources.datasources import Datasources
+from servicetsunami.mcp.resources.guides import Guides
 from servicetsunami.mcp.resources.query_results import QueryResults
-from servicetsunami.mcp.spec import Catalog
+from servicetsunami.mcp.resources.runs import Runs
+from servicetsunami.mcp.resources.tables import Tables
 from servicetsunami.mcp.surface import unknown_resource
 
 if TYPE_CHECKING:
+    from mcp.types import ReadResourceResult, Resource, ResourceTemplate
+
+    from servicetsunami.mcp.resources.family import Family
+    from servicetsunami.mcp.spec import Catalog
     from servicetsunami.operations.app import App
     from servicetsunami.operations.caller import Caller
-
-_GUIDE = "guide://start"
-_TEMPLATES: tuple[ResourceTemplate, ...] = ()
-_KNOWN: Mapping[tuple[str, str], Sequence[str]] = {}
 
 
 class Resources:
     """Lists, reads and completes resources; what a caller may not read does not exist for them."""
 
     def __init__(self, app: App, catalog: Catalog) -> None:
-        self._app = app
-        self._catalog = catalog
-        self._results = QueryResults(app)
+        self._families: tuple[Family, ...] = (
+            Guides(app, catalog),
+            Datasources(app),
+            Tables(app),
+            Runs(app),
+            Connectors(app),
+            QueryResults(app),
+            AppPages(),
+        )
 
     async def listed(self, caller: Caller) -> Sequence[Resource]:
         """List the concrete resources."""
-        guide = Resource(uri=_GUIDE, name="start", title="How to begin")
-        return [guide, *apps.listed()] if caller.may("read") else []
+        return [resource for family in self._of(caller) for resource in await family.listed(caller)]
 
     def templates(self, caller: Caller) -> Sequence[ResourceTemplate]:
         """List the templates."""
-        own = [template for template in _TEMPLATES if caller.may("read")]
-        return [*own, *self._results.templates(caller)]
+        return [template for family in self._of(caller) for template in family.templates(caller)]
 
     async def read(self, caller: Caller, uri: str) -> ReadResourceResult:
         """Read a resource; raises `MCPError` for an unknown one."""
-        if self._results.owns(uri):
-            return await self._results.read(caller, uri)
-        page = apps.read(uri) if caller.may("read") else None
-        if page is not None:
-            return page
-        if uri != _GUIDE or not caller.may("read"):
+        family = self._owner(caller, uri)
+        if family is None:
             raise unknown_resource()
-        guide = TextResourceContents(uri=uri, mime_type="text/plain", text=instructions(self._catalog))
-        return ReadResourceResult(contents=[guide])
+        return await family.read(caller, uri)
 
     async def may_watch(self, caller: Caller, uri: str) -> bool:
         """Tell whether the caller may be told of changes of a resource: of those they may read."""
-        return uri == _GUIDE and caller.may("read")
+        family = self._owner(caller, uri)
+        return family is not None and await family.may_watch(caller, uri)
 
     async def complete(
         self, caller: Caller, template: str, argument: str, begun: str, others: Mapping[str, str]
     ) -> Sequence[str]:
         """Return what a variable of a template may be, given how it begins and what the other variables are."""
-        if self._results.owns(template):
-            return await self._results.complete(caller, template, argument, begun, others)
-        return [value for value in _KNOWN.get((template, argument), ()) if value.startswith(begun)]
+        family = self._owner(caller, template)
+        return () if family is None else await family.complete(caller, template, argument, begun, others)
+
+    def _of(self, caller: Caller) -> Sequence[Family]:
+        return self._families if caller.may("read") else ()
+
+    def _owner(self, caller: Caller, uri: str) -> Family | None:
+        return next((family for family in self._of(caller) if family.owns(uri)), None)
