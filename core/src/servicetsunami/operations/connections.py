@@ -9,19 +9,20 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from servicetsunami.operations.events import Event
-from servicetsunami.operations.models import ConnectionList, ConnectResult, TestResult
+from servicetsunami.operations.models import ConnectionList, ConnectionStatus, ConnectResult, TestResult
 from servicetsunami.operations.opened import with_source
 from servicetsunami.operations.paging import viewed_page
 from servicetsunami.operations.read_only import changing
 from servicetsunami.operations.stream_settings import check_streams, parse_streams
-from servicetsunami.operations.views import connection_view
+from servicetsunami.operations.views import connection_view, run_view
 from servicetsunami.records import Connection
-from servicetsunami.sdk import Json, Source, TsunamiError, secret_fields
+from servicetsunami.sdk import Json, Problem, Source, TsunamiError, secret_fields
 
 if TYPE_CHECKING:
     from servicetsunami.operations.app import App
     from servicetsunami.operations.caller import Caller
 
+_LATEST_RUNS = 10
 PASSED_THROUGH_NOTICE = (
     "The secret passed through this conversation. It is stored encrypted and never given back; to keep secrets out of "
     "conversations, connect with `tsunami connect` in a terminal instead."
@@ -89,6 +90,18 @@ async def list_connections(
         return ConnectionList(connections=tuple(map(view, found)))
     shown, next_cursor = viewed_page(found, cursor, limit, view)
     return ConnectionList(connections=shown, truncated=next_cursor is not None, next_cursor=next_cursor)
+
+
+async def connection_status(app: App, caller: Caller, connection_id: str) -> ConnectionStatus:
+    """Show a connection, what its last test found, and its latest runs."""
+    connection = await app.records.connection(caller.tenant, connection_id)
+    runs = await app.records.runs(caller.tenant, connection_id=connection.id, limit=_LATEST_RUNS)
+    catalog = f"tenant_{caller.tenant}"
+    return ConnectionStatus(
+        connection=connection_view(app, connection),
+        problem=Problem.model_validate(connection.test_problem) if connection.test_problem else None,
+        runs=tuple(run_view(run, catalog) for run in map(app.runs.live, runs)),
+    )
 
 
 def _check(streams: Json, source: Source[Any]) -> int:

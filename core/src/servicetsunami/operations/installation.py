@@ -6,12 +6,14 @@ import os
 import shutil
 import threading
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from servicetsunami.operations.models import (
     CheckList,
     CheckView,
+    ConnectorView,
     PluginFailureView,
     PluginList,
     PluginView,
@@ -26,28 +28,17 @@ from servicetsunami.sdk import TsunamiError
 if TYPE_CHECKING:
     from servicetsunami.operations.app import App
     from servicetsunami.operations.caller import Caller
-    from servicetsunami.plugins import Plugins
+    from servicetsunami.plugins import FoundPlugin, Plugins
     from servicetsunami.runtime import LoadedSettings
 
+_LONGEST_README = 100_000
 _LOW_DISK_BYTES = 2 * 1024**3
 
 
 def list_plugins(plugins: Plugins) -> PluginList:
     """Show the plugins that work, and why the others do not."""
     return PluginList(
-        plugins=tuple(
-            PluginView(
-                name=found.name,
-                title=found.manifest.title,
-                kind=found.manifest.kind,
-                description=found.manifest.description,
-                version=found.version,
-                distribution=found.distribution,
-                license=found.license,
-                capabilities=tuple(found.manifest.capabilities),
-            )
-            for found in plugins.found
-        ),
+        plugins=tuple(map(_plugin_view, plugins.found)),
         failures=tuple(
             PluginFailureView(
                 distribution=failure.distribution,
@@ -59,6 +50,39 @@ def list_plugins(plugins: Plugins) -> PluginList:
             )
             for failure in plugins.failures
         ),
+    )
+
+
+def describe_connector(plugins: Plugins, name: str) -> ConnectorView:
+    """Describe an installed connector, with the documentation its distribution brings."""
+    plugins.connector(name)  # raises for one that is not installed
+    found = next(one for one in plugins.found if one.kind == "connector" and one.name == name)
+    return ConnectorView(
+        plugin=_plugin_view(found),
+        config_schema=found.manifest.config_schema,
+        secrets=found.manifest.secrets,
+        readme=_readme(found.distribution),
+    )
+
+
+def _readme(distribution: str) -> str:
+    try:
+        text = metadata(distribution).json.get("description")
+    except PackageNotFoundError:  # it was uninstalled a moment ago
+        return ""
+    return text[:_LONGEST_README] if isinstance(text, str) else ""
+
+
+def _plugin_view(found: FoundPlugin) -> PluginView:
+    return PluginView(
+        name=found.name,
+        title=found.manifest.title,
+        kind=found.manifest.kind,
+        description=found.manifest.description,
+        version=found.version,
+        distribution=found.distribution,
+        license=found.license or "",
+        capabilities=tuple(found.manifest.capabilities),
     )
 
 

@@ -132,6 +132,14 @@ class ConnectionView(Result):
     created_at: datetime
 
 
+class ConnectionStatus(Result):
+    """How a connection does."""
+
+    connection: ConnectionView
+    problem: Problem | None = Field(None, description="What its last test found.")
+    runs: tuple[RunView, ...] = Field((), description="Its latest runs, the newest first.")
+
+
 class ConnectionList(Result):
     """The tenant's connections."""
 
@@ -271,6 +279,15 @@ class PluginView(Result):
     distribution: str
     license: str
     capabilities: tuple[str, ...]
+
+
+class ConnectorView(Result):
+    """All there is to know of an installed connector, before anything is connected."""
+
+    plugin: PluginView
+    config_schema: Json = Field(description="JSON Schema of its settings.")
+    secrets: tuple[str, ...] = Field(description="Which settings are secrets.")
+    readme: str = Field("", description="Its documentation, in Markdown.")
 
 
 class PluginFailureView(Result):

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from servicetsunami.mcp.resources.app_pages import AppPages
 from servicetsunami.mcp.resources.connectors import Connectors
 from servicetsunami.mcp.resources.datasources import Datasources
-from servicetsunami.mcp.resources.guides import Guides
+from servicetsunami.mcp.resources.guides import START, Guides
 from servicetsunami.mcp.resources.query_results import QueryResults
 from servicetsunami.mcp.resources.runs import Runs
 from servicetsunami.mcp.resources.tables import Tables
+from servicetsunami.mcp.resources.watching import is_there
 from servicetsunami.mcp.surface import unknown_resource
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Resources:
     """Lists, reads and completes resources; what a caller may not read does not exist for them."""
 
     def __init__(self, app: App, catalog: Catalog) -> None:
+        self._app = app
         self._families: tuple[Family, ...] = (
             Guides(app, catalog),
             Datasources(app),
@@ -54,8 +56,7 @@ class Resources:
 
     async def may_watch(self, caller: Caller, uri: str) -> bool:
         """Tell whether the caller may be told of changes of a resource: of those they may read."""
-        family = self._owner(caller, uri)
-        return family is not None and await family.may_watch(caller, uri)
+        return caller.may("read") and (uri == START or await is_there(self._app, caller, uri))
 
     async def complete(
         self, caller: Caller, template: str, argument: str, begun: str, others: Mapping[str, str]

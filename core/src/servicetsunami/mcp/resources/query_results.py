@@ -68,11 +68,6 @@ class QueryResults:
             ]
         )
 
-    async def may_watch(self, caller: Caller, uri: str) -> bool:
-        """Tell that nothing is to be watched: a result does not change."""
-        del caller, uri
-        return False
-
     async def complete(
         self, caller: Caller, template: str, argument: str, begun: str, others: Mapping[str, str]
     ) -> Sequence[str]:

@@ -1,0 +1,96 @@
+"""`datasource://{connection_id}/status` and `/tables`: how a connection does, and what lies at its source."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from mcp.types import ReadResourceResult, Resource, ResourceTemplate
+
+from servicetsunami.mcp.resources.family import FOR_BOTH, JSON, as_json, matching, unknown_resource
+from servicetsunami.operations.connections import connection_status
+from servicetsunami.operations.sources import list_source_tables
+from servicetsunami.sdk import NotFound, TsunamiError
+
+if TYPE_CHECKING:
+    from servicetsunami.operations.app import App
+    from servicetsunami.operations.caller import Caller
+
+_URI = re.compile(r"datasource://(conn_[0-9a-f]{1,64})/(status|tables)")
+_PARTS = {
+    "status": ("Status of a connection", "How a connection does: its settings, its last test and its latest runs."),
+    "tables": (
+        "Tables at a source",
+        "The tables a connection may read, with keys, cursors and how each can be synced.",
+    ),
+}
+_MOST_TABLES = 200
+
+
+class Datasources:
+    """The connections of a caller, and the tables at their sources."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def owns(self, uri: str) -> bool:
+        """Tell whether a URI is of this kind."""
+        return uri.startswith("datasource://")
+
+    async def listed(self, caller: Caller) -> Sequence[Resource]:
+        """List two of each connection."""
+        return [
+            Resource(
+                uri=f"datasource://{one.id}/{part}",
+                name=f"{one.name}/{part}",
+                title=f"{title}: {one.name}",
+                description=description,
+                mime_type=JSON,
+                annotations=FOR_BOTH,
+            )
+            for one in await self._app.records.connections(caller.tenant)
+            for part, (title, description) in _PARTS.items()
+        ]
+
+    def templates(self, caller: Caller) -> Sequence[ResourceTemplate]:
+        """List the templates."""
+        del caller
+        return [
+            ResourceTemplate(
+                uri_template=f"datasource://{{connection_id}}/{part}",
+                name=f"datasource-{part}",
+                title=title,
+                description=description,
+                mime_type=JSON,
+            )
+            for part, (title, description) in _PARTS.items()
+        ]
+
+    async def read(self, caller: Caller, uri: str) -> ReadResourceResult:
+        """Read a status, or the tables; a source that cannot be read is told by its problem."""
+        found = _URI.fullmatch(uri)
+        if found is None:
+            raise unknown_resource()
+        try:
+            if found[2] == "status":
+                return as_json(uri, await connection_status(self._app, caller, found[1]))
+            return as_json(uri, await list_source_tables(self._app, caller, found[1], limit=_MOST_TABLES))
+        except NotFound as error:
+            if error.code != "connection_not_found":
+                return as_json(uri, error.problem())
+            raise unknown_resource() from None
+        except TsunamiError as error:
+            return as_json(uri, error.problem())
+
+    async def complete(
+        self, caller: Caller, template: str, argument: str, begun: str, others: Mapping[str, str]
+    ) -> Sequence[str]:
+        """Return the ids of the caller's connections, also of those whose name matches."""
+        del template, others
+        if argument != "connection_id":
+            return ()
+        connections = await self._app.records.connections(caller.tenant)
+        named = set(matching((one.name for one in connections), begun))
+        by_id = matching((one.id for one in connections), begun)
+        return list(dict.fromkeys([*by_id, *(one.id for one in connections if one.name in named)]))

@@ -1,0 +1,104 @@
+"""`table://{catalog}/{schema}/{name}/schema` and `/preview`: what a table of the lakehouse holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from mcp.types import Annotations, ReadResourceResult, Resource, ResourceTemplate
+
+from servicetsunami.mcp.resources.family import FOR_MODELS, JSON, as_json, matching, unknown_resource
+from servicetsunami.operations.tables import describe_table, list_tables
+from servicetsunami.sdk import TsunamiError
+
+if TYPE_CHECKING:
+    from servicetsunami.operations.app import App
+    from servicetsunami.operations.caller import Caller
+    from servicetsunami.operations.models import TableView
+
+_URI = re.compile(r"table://([a-z0-9_]{1,128})/([a-z0-9_]{1,64})/([a-z0-9_]{1,255})/(schema|preview)")
+_PARTS = {
+    "schema": ("Schema of a table", "A table's columns, types, key, comments, size and latest changes."),
+    "preview": ("Preview of a table", "Some rows of a table, and a profile of each column."),
+}
+_PAGE = 500
+_VARIABLES = ("catalog", "schema", "name")
+
+
+class Tables:
+    """The tables of a caller."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def owns(self, uri: str) -> bool:
+        """Tell whether a URI is of this kind."""
+        return uri.startswith("table://")
+
+    async def listed(self, caller: Caller) -> Sequence[Resource]:
+        """List two of each table."""
+        return [_resource(table, part) for table in await self._tables(caller) for part in _PARTS]
+
+    def templates(self, caller: Caller) -> Sequence[ResourceTemplate]:
+        """List the templates."""
+        del caller
+        return [
+            ResourceTemplate(
+                uri_template=f"table://{{catalog}}/{{schema}}/{{name}}/{part}",
+                name=f"table-{part}",
+                title=title,
+                description=description,
+                mime_type=JSON,
+                annotations=FOR_MODELS,
+            )
+            for part, (title, description) in _PARTS.items()
+        ]
+
+    async def read(self, caller: Caller, uri: str) -> ReadResourceResult:
+        """Read a schema or a preview."""
+        found = _URI.fullmatch(uri)
+        if found is None or found[1] != f"tenant_{caller.tenant}":
+            raise unknown_resource()
+        try:
+            described = await describe_table(self._app, caller, f"{found[2]}.{found[3]}", preview=found[4] == "preview")
+        except TsunamiError:
+            raise unknown_resource() from None
+        return as_json(uri, described)
+
+    async def complete(
+        self, caller: Caller, template: str, argument: str, begun: str, others: Mapping[str, str]
+    ) -> Sequence[str]:
+        """Return names that fit those chosen so far."""
+        del template
+        if argument not in _VARIABLES:
+            return ()
+        names = [dict(zip(_VARIABLES, table.table.split("."), strict=True)) for table in await self._tables(caller)]
+        chosen = {name: others[name] for name in _VARIABLES if name in others and name != argument}
+        return matching((one[argument] for one in names if chosen.items() <= one.items()), begun)
+
+    async def _tables(self, caller: Caller) -> list[TableView]:
+        found: list[TableView] = []
+        cursor = None
+        try:
+            while True:
+                page = await list_tables(self._app, caller, cursor=cursor, limit=_PAGE)
+                found += page.tables
+                cursor = page.next_cursor
+                if cursor is None:
+                    return found
+        except TsunamiError:  # a warehouse that cannot be reached hides its tables, and nothing else
+            return found
+
+
+def _resource(table: TableView, part: str) -> Resource:
+    title, description = _PARTS[part]
+    modified = table.updated_at.isoformat() if table.updated_at else None
+    return Resource(
+        uri=f"table://{table.table.replace('.', '/')}/{part}",
+        name=f"{table.table}/{part}",
+        title=f"{title}: {table.table}",
+        description=description,
+        mime_type=JSON,
+        annotations=Annotations(audience=["assistant"], last_modified=modified),
+    )
