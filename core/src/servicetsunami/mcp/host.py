@@ -1,7 +1,7 @@
 """The MCP server: the one place that touches what the MCP SDK does not promise to keep.
 
 Both protocol eras, up to 2025-11-25 and 2026-07-28, are served by the SDK's lowlevel `Server`; which one is spoken is
-the client's choice. `tests/core/test_mcp_host.py` fails if an upgrade of the SDK moves what is used here.
+the client's choice. `tests/core/test_mcp_sdk.py` fails if an upgrade of the SDK moves what is used here.
 """
 
 from __future__ import annotations
@@ -36,11 +36,14 @@ from mcp.types import (
     CompleteResult,
     EmptyResult,
     Icon,
+    InputRequiredResult,
     ListPromptsResult,
     ListResourcesResult,
     ListResourceTemplatesResult,
     ListToolsResult,
     PaginatedRequestParams,
+    ReadResourceRequestParams,
+    ReadResourceResult,
     SubscribeRequestParams,
     SubscriptionsListenRequestParams,
     SubscriptionsListenResult,
@@ -49,7 +52,7 @@ from mcp.types import (
 
 from servicetsunami.mcp.audience import AudienceBus, is_reserved
 from servicetsunami.mcp.legacy import MOST_WATCHED, LegacyClients, too_many_watched
-from servicetsunami.mcp.surface import RequestContext, Surface, unknown_resource
+from servicetsunami.mcp.surface import RequestContext, Surface, UnknownResource, unknown_resource
 from servicetsunami.operations.paging import page
 from servicetsunami.sdk import ConfigError
 
@@ -118,7 +121,7 @@ class Host(Server[dict[str, Any]]):
             on_call_tool=surface.call_tool,
             on_list_resources=self._list_resources,
             on_list_resource_templates=self._list_resource_templates,
-            on_read_resource=surface.read_resource,
+            on_read_resource=self._read_resource,
             on_subscribe_resource=self._subscribe,
             on_unsubscribe_resource=self._unsubscribe,
             on_subscriptions_listen=self._listen_to,
@@ -177,6 +180,14 @@ class Host(Server[dict[str, Any]]):
         shown, cursor = _page(await self.surface.resource_templates(context), params)
         return ListResourceTemplatesResult(resource_templates=shown, next_cursor=cursor)
 
+    async def _read_resource(
+        self, context: RequestContext, params: ReadResourceRequestParams
+    ) -> ReadResourceResult | InputRequiredResult:
+        try:
+            return await self.surface.read_resource(context, params)
+        except UnknownResource:
+            raise unknown_resource(params.uri) from None
+
     async def _list_prompts(self, context: RequestContext, params: PaginatedRequestParams | None) -> ListPromptsResult:
         shown, cursor = _page(await self.surface.prompts(context), params)
         return ListPromptsResult(prompts=shown, next_cursor=cursor)
@@ -212,7 +223,7 @@ class Host(Server[dict[str, Any]]):
 
     async def _check_watch(self, context: RequestContext, uri: str) -> None:
         if is_reserved(uri) or not await self.surface.may_watch(context, uri):
-            raise unknown_resource()
+            raise unknown_resource(uri)
 
 
 class _Streams:
