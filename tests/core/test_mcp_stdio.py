@@ -84,7 +84,7 @@ async def test_a_fresh_server_holds_nothing_and_answers_unknown_ids_alike(
         of_another = await refused(client, "query_sql", sql="select 1", tenant_id="another")
         no_run = await refused(client, "get_run", run_id="run_none")
 
-    assert connections == {"connections": []}
+    assert connections == {"connections": [], "truncated": False}
     assert (tables["catalog"], tables["total"]) == ("tenant_default", 0)
     assert by_alias["code"].endswith("not_found")
     assert of_another["code"].endswith("not_found")
