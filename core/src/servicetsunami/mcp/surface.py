@@ -76,6 +76,10 @@ class Surface(Protocol):
         """Complete an argument of a prompt or of a resource template; empty where nothing is known."""
 
 
-def unknown_resource(uri: str | None = None) -> MCPError:
-    """Return the one answer about a resource that does not exist, or that the asker may not see."""
-    return MCPError(INVALID_PARAMS, "Resource not found", None if uri is None else {"uri": uri})
+class UnknownResource(MCPError):
+    """Tells of a resource that does not exist, or that the asker may not see."""
+
+
+def unknown_resource(uri: str | None = None) -> UnknownResource:
+    """Return the one answer about such a resource; the host adds what was asked for."""
+    return UnknownResource(INVALID_PARAMS, "Resource not found", None if uri is None else {"uri": uri})

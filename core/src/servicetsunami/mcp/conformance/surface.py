@@ -68,7 +68,7 @@ class Fixtures:
         """Read a resource."""
         content = resources.read(params.uri)
         if content is None:
-            raise unknown_resource(params.uri)
+            raise unknown_resource()
         return ReadResourceResult(contents=[content])
 
     async def may_watch(self, _context: RequestContext, uri: str) -> bool:
