@@ -10,6 +10,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,6 +32,11 @@ from servicetsunami.operations.models import (
 from servicetsunami.sdk import Problem
 
 HOSTILE = "<img src=x onerror=\"parent.postMessage({jsonrpc:'2.0',method:'pwned'},'*')\"><b>bold</b>"
+WRAPPED = (
+    '<!doctype html><html><head><meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+    "script-src 'unsafe-inline'; style-src 'unsafe-inline'\"></head><body>PAGE</body></html>"
+)
+"""What the Inspector, among others, makes of a page: it stands, head and all, in the body of one with its policy."""
 _FRAME = 143
 """How much of its window's height the browser keeps for itself."""
 _BEGAN = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -143,10 +149,10 @@ def a_table() -> TableDescription:
         ColumnProfile(nulls=0, distinct=None),
     )
     kinds = (
-        ("id", "bigint", False),
-        ("name", "string", True),
-        ("total", "decimal(12,2)", True),
-        ("tags", "array", True),
+        ("id", "BIGINT", False),
+        ("name", "STRING", True),
+        ("total", "DECIMAL(12,2)", True),
+        ("tags", "ARRAY<INT>", True),
     )
     return TableDescription(
         table=TableView(
@@ -174,10 +180,21 @@ def a_table() -> TableDescription:
     )
 
 
-def render(uri: str, moments: list[Result], picture: Path, *, theme: str = "light", height: int = 620) -> list[Any]:
-    """Show a page what a tool answered, write a picture of it, and return what the host was told."""
+def render(
+    uri: str,
+    moments: Sequence[Result],
+    picture: Path,
+    *,
+    theme: str = "light",
+    height: int = 620,
+    wrap: str = "PAGE",
+) -> list[Any]:
+    """Show a page what a tool answered, write a picture of it, and return what the host was told.
+
+    `wrap` is what the host makes of the page before it shows it.
+    """
     shown = json.dumps([one.model_dump(mode="json", exclude_none=True) for one in moments]).replace("<", "\\u003c")
-    filled = {"PAGE": escape(html(uri)), "MOMENTS": shown, "THEME": theme, "HEIGHT": str(height)}
+    filled = {"PAGE": escape(wrap.replace("PAGE", html(uri))), "MOMENTS": shown, "THEME": theme, "HEIGHT": str(height)}
     page = _HOST.replace("BACKGROUND", "#14171b" if theme == "dark" else "#ffffff")
     for name in ("THEME", "HEIGHT", "MOMENTS", "PAGE"):
         page = page.replace(name, filled[name])

@@ -28,13 +28,15 @@ def told(seen: list[Any], method: str) -> list[Any]:
     return [message["params"] for message in seen if message.get("method") == method]
 
 
-def test_a_run_is_followed_until_it_has_ended(pictures: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("wrap", ["PAGE", "WRAPPED"], ids=["as_it_is", "in_a_page_of_the_client"])
+def test_a_run_is_followed_until_it_has_ended(pictures: Any, tmp_path: Path, wrap: str) -> None:
     moments = pictures.moments_of_a_run()
 
-    seen = pictures.render(RUN, moments, tmp_path / "run.png")
+    seen = pictures.render(RUN, moments, tmp_path / "run.png", wrap=getattr(pictures, wrap, wrap))
 
     asked = {"name": "get_run", "arguments": {"run_id": moments[0].run_id, "wait_seconds": 2}}
     assert told(seen, "tools/call") == [asked, asked]
+    assert max(size["height"] for size in told(seen, "ui/notifications/size-changed")) > 200
     assert [message.get("method") for message in seen[:2]] == ["ui/initialize", "ui/notifications/initialized"]
     assert told(seen, "pwned") == []
 

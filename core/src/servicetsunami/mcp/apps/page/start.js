@@ -2,7 +2,8 @@
 const WAIT_SECONDS = 2;
 const PAUSE_MILLISECONDS = 500;
 const MOST_FAILURES = 3;
-const view = document.body.firstElementChild;
+// Found by its id: some clients put the whole page into the body of one of theirs.
+const view = document.getElementById("view");
 let followed = 0;
 
 function show(result) {

@@ -1,5 +1,5 @@
 // <tsunami-table>: a table's columns with their profile, and some rows. Its `value` is what describe_table answers.
-const NUMBERS = /^(tinyint|smallint|int|bigint|float|double|decimal)/;
+const NUMBERS = /^(tinyint|smallint|int|bigint|float|double|decimal)/i;
 
 class TsunamiTable extends HTMLElement {
   #value = null;
@@ -53,7 +53,7 @@ class TsunamiTable extends HTMLElement {
         make("td", column.name),
         make("td", column.nullable ? column.type : `${column.type}, never empty`),
         ...(profiled ? this.#profile(column, rows) : []),
-        ...(comments ? [make("td", column.comment)] : []),
+        ...(comments ? [make("td", column.comment, "words")] : []),
       ]),
     );
   }
