@@ -88,10 +88,13 @@ class Served:
 
 
 async def make_tenants(home: Path, *tenants: str) -> None:
-    """Create tenants before a server starts."""
+    """Create tenants before a server starts, each with a connection."""
     records = await open_records(f"sqlite:///{home / 'records.db'}", open_vault(home, master_key=None))
     for tenant in tenants:
         await records.create_tenant(tenant)
+        await records.create_connection(
+            tenant, name=f"shop_of_{tenant}", connector="postgres", settings={}, secrets={}, streams={}
+        )
     await records.close()
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mcp.server.auth.routes import create_protected_resource_routes
 from mcp.server.auth.settings import AuthSettings
 from mcp.server.transport_security import TransportSecuritySettings
+from opentelemetry import trace
+from starlette.middleware.cors import CORSMiddleware
 
 from servicetsunami.mcp.fronting import product_host
 from servicetsunami.mcp.host import Host, RequestStateSecurity
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 PATH = "/mcp"
 _ANONYMOUS = "This server does not check who calls it and serves this machine only, as tenant '{tenant}'."
 _MOST_SESSIONS = 1_000
+_TRACING = "OpenTelemetryMiddleware"
+_CALLERS_HEADERS = ("authorization", "content-type", "mcp-protocol-version", "mcp-method", "mcp-name")
 _STATES = "mcp/request-state/v1"
 
 
@@ -39,7 +43,7 @@ class HttpServer:
 
     def __init__(self, app: App, host: Host, worker: Worker | None = None) -> None:
         settings, auth = app.settings, _authentication(app.settings)
-        self.host = host
+        self.host = _without_idle_tracing(host)
         allowed = TransportSecuritySettings(
             allowed_hosts=list(hosts_of(settings)), allowed_origins=list(origins_of(settings))
         )
@@ -54,6 +58,8 @@ class HttpServer:
         )
         # Before the SDK's own, which would name only the scope that every call needs.
         inner.router.routes[:0] = _resource_routes(settings)
+        if settings.mcp_allowed_origins:
+            inner.add_middleware(CORSMiddleware, **_of_browsers(settings))
         if settings.mcp_transport == "sse":
             inner.router.routes += older_routes(host, allowed, auth, max_request_bytes=settings.mcp_max_request_bytes)
         self.gate = Gate(inner if worker is None else Sessions(inner, worker))
@@ -61,6 +67,23 @@ class HttpServer:
     async def close(self, patience_seconds: float) -> None:
         """Serve nobody new, and wait until those who were let in are answered or time is up."""
         await self.gate.close(self.host.end_streams, patience_seconds)
+
+
+def _of_browsers(settings: Settings) -> dict[str, Any]:
+    """Return what browsers are told, so that they let pages of the allowed origins call."""
+    return {
+        "allow_origins": settings.mcp_allowed_origins,
+        "allow_methods": ("GET", "POST", "DELETE"),
+        "allow_headers": (*_CALLERS_HEADERS, "mcp-session-id", "last-event-id"),
+        "expose_headers": ("mcp-session-id", "www-authenticate"),
+    }
+
+
+def _without_idle_tracing(host: Host) -> Host:
+    """Take the SDK's tracing out where nobody installed what takes traces: it is a tenth of a short call's time."""
+    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        host.middleware = [one for one in host.middleware if type(one).__name__ != _TRACING]
+    return host
 
 
 async def make_host(app: App, bus: SubscriptionBus | None = None) -> Host:
