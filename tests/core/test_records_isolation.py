@@ -3,13 +3,22 @@
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from servicetsunami.records import Connection, EmbeddedRecords, Records, Run, Schedule, open_records, open_vault
+from servicetsunami.records import (
+    Connection,
+    EmbeddedRecords,
+    Records,
+    Run,
+    Schedule,
+    SecretRequest,
+    open_records,
+    open_vault,
+)
 from servicetsunami.sdk import NotFound, Problem, TableName
 
 pytestmark = pytest.mark.anyio
@@ -47,6 +56,7 @@ LISTS: dict[str, Call] = {
     "datasets": lambda r, t, _: r.datasets(t),
     "runs": lambda r, t, _: r.runs(t),
     "schedules": lambda r, t, _: r.schedules(t),
+    "secret_requests": lambda r, t, _: r.secret_requests(t, "ada"),
 }
 CREATES: dict[str, Call] = {
     "create_connection": lambda r, t, _: r.create_connection(
@@ -71,7 +81,18 @@ OF_THE_INSTALLATION = {
     "release",
     "derived_key",
     "spend",
+    # These ask for the hash of a secret that only whom it was given to knows.
+    "create_secret_request",
+    "secret_request",
+    "claim_secret_request",
+    "change_secret_request",
 }
+
+
+def _request(tenant: str) -> SecretRequest:
+    return SecretRequest(
+        "0" * 64, tenant, "ada", "postgres", "shop", {}, {}, {}, ("password",), datetime.now(UTC) + timedelta(hours=1)
+    )
 
 
 @dataclass(frozen=True)
@@ -113,6 +134,7 @@ async def owned(tmp_path: Path) -> AsyncIterator[_Owned]:
     await records.claim_table("acme", connection.id, _STREAM, [_TABLE])
     await records.save_sync_point("acme", connection.id, _STREAM, app="a", seq=1, state={"after": 1})
     schedule = await records.create_schedule("acme", connection.id, **_NIGHTLY)
+    await records.create_secret_request(_request("acme"))
     yield _Owned(records, connection, run, schedule)
     await records.close()
 

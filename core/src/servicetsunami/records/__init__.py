@@ -6,7 +6,17 @@ Importing this costs no database library: `open_records` imports SQLAlchemy when
 from typing import TYPE_CHECKING
 
 from servicetsunami.records.interface import Records
-from servicetsunami.records.models import Connection, Dataset, Run, RunChange, RunStatus, Schedule, SyncPoint, Tenant
+from servicetsunami.records.models import (
+    Connection,
+    Dataset,
+    Run,
+    RunChange,
+    RunStatus,
+    Schedule,
+    SecretRequest,
+    SyncPoint,
+    Tenant,
+)
 from servicetsunami.records.opening import open_records
 from servicetsunami.records.vault import Vault, open_vault
 
@@ -22,6 +32,7 @@ __all__ = [
     "RunChange",
     "RunStatus",
     "Schedule",
+    "SecretRequest",
     "SyncPoint",
     "Tenant",
     "Vault",

@@ -93,7 +93,7 @@ def _is(tenant: str, connection_id: str) -> tuple[Any, Any]:
 
 
 def _connection(row: RowMapping) -> Connection:
-    return Connection(**{**row, "secret_names": tuple(row["secret_names"])})
+    return Connection(**{**row, "secret_names": tuple(row["secret_names"]), "secret_refs": row["secret_refs"] or {}})
 
 
 def _not_found(db: Db, tenant: str, asked: str) -> NotFound:

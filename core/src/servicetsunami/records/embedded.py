@@ -8,10 +8,30 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection as Db
 
-from servicetsunami.records import connections, credentials, datasets, leases, runs, schedules, sync_points, tenants
+from servicetsunami.records import (
+    connections,
+    credentials,
+    datasets,
+    leases,
+    runs,
+    schedules,
+    secret_requests,
+    sync_points,
+    tenants,
+)
 from servicetsunami.records.database import Database, hold_lock
 from servicetsunami.records.ids import check_connection_name, check_tenant_id
-from servicetsunami.records.models import Connection, Dataset, Run, RunStatus, Schedule, SyncPoint, Tenant
+from servicetsunami.records.interface import NONE
+from servicetsunami.records.models import (
+    Connection,
+    Dataset,
+    Run,
+    RunStatus,
+    Schedule,
+    SecretRequest,
+    SyncPoint,
+    Tenant,
+)
 from servicetsunami.records.rotation import rotate
 from servicetsunami.records.vault import Vault
 from servicetsunami.sdk import Json, TableName
@@ -50,11 +70,19 @@ class EmbeddedRecords:
     # connections and their credentials
 
     async def create_connection(
-        self, tenant: str, *, name: str, connector: str, settings: Json, secrets: Mapping[str, str], streams: Json
+        self,
+        tenant: str,
+        *,
+        name: str,
+        connector: str,
+        settings: Json,
+        secrets: Mapping[str, str],
+        streams: Json,
+        secret_refs: Mapping[str, str] = NONE,
     ) -> Connection:
         """Store a connection and its sealed secrets; raises `ConfigError` (code `name_taken`) if the name is in use."""
         check_connection_name(name)
-        values = {"name": name, "connector": connector, **_set_to(settings, secrets, streams)}
+        values = {"name": name, "connector": connector, **_set_to(settings, secrets, streams, secret_refs)}
 
         def work(db: Db) -> Connection:
             hold_lock(db, shared=True)
@@ -65,10 +93,17 @@ class EmbeddedRecords:
         return await self._db.write(work)
 
     async def replace_connection(
-        self, tenant: str, connection_id: str, *, settings: Json, secrets: Mapping[str, str], streams: Json
+        self,
+        tenant: str,
+        connection_id: str,
+        *,
+        settings: Json,
+        secrets: Mapping[str, str],
+        streams: Json,
+        secret_refs: Mapping[str, str] = NONE,
     ) -> Connection:
-        """Replace settings and secrets of a connection; `secrets` is the whole new set."""
-        values = _set_to(settings, secrets, streams)
+        """Replace settings and secrets of a connection; `secrets` and `secret_refs` are the whole new sets."""
+        values = _set_to(settings, secrets, streams, secret_refs)
 
         def work(db: Db) -> Connection:
             hold_lock(db, shared=True)
@@ -97,6 +132,30 @@ class EmbeddedRecords:
     async def reveal_secrets(self, tenant: str, connection_id: str) -> dict[str, str]:
         """Open the connection's secrets, at the moment they are needed to dial."""
         return await self._db.read(lambda db: credentials.reveal(db, self._vault, tenant, connection_id))
+
+    # connections that wait for their secrets
+
+    async def create_secret_request(self, request: SecretRequest) -> None:
+        """Store a request for secrets."""
+        await self._db.write(lambda db: secret_requests.create(db, request, now=self._now()))
+
+    async def secret_request(self, request_id: str) -> SecretRequest | None:
+        """Return a request, whosever it is: its id is the hash of a secret. None if there is none or it expired."""
+        return await self._db.read(lambda db: secret_requests.find(db, request_id, now=self._now()))
+
+    async def secret_requests(self, tenant: str, subject: str) -> Sequence[SecretRequest]:
+        """List a subject's requests that have not expired, the newest first."""
+        return await self._db.read(lambda db: secret_requests.listed(db, tenant, subject, now=self._now()))
+
+    async def claim_secret_request(self, request_id: str) -> bool:
+        """Take a request that waits for its secrets; of those who answer it at once, one may."""
+        return await self._db.write(lambda db: secret_requests.claim(db, request_id, now=self._now()))
+
+    async def change_secret_request(self, request_id: str, **changes: Any) -> None:
+        """Note how a request went; `changes` are fields of it."""
+        await self._db.write(lambda db: secret_requests.change(db, request_id, changes))
+
+    # keys
 
     async def hash_key(self, tenant: str) -> bytes:
         """Return the tenant's key for hashed columns, 32 bytes; another one after a rotation of the master key."""
@@ -256,5 +315,5 @@ class EmbeddedRecords:
         await self._db.write(lambda db: sync_points.save(db, tenant, connection_id, stream, now=self._now(), **values))
 
 
-def _set_to(settings: Json, secrets: Mapping[str, str], streams: Json) -> dict[str, Any]:
-    return {"settings": settings, "secret_names": list(secrets), "streams": streams}
+def _set_to(settings: Json, secrets: Mapping[str, str], streams: Json, refs: Mapping[str, str]) -> dict[str, Any]:
+    return {"settings": settings, "secret_names": list(secrets), "streams": streams, "secret_refs": dict(refs)}

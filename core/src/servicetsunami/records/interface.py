@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
-from servicetsunami.records.models import Connection, Dataset, Run, RunStatus, Schedule, SyncPoint, Tenant
+from servicetsunami.records.models import (
+    Connection,
+    Dataset,
+    Run,
+    RunStatus,
+    Schedule,
+    SecretRequest,
+    SyncPoint,
+    Tenant,
+)
 from servicetsunami.sdk import Json, TableName
+
+NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class Records(Protocol):
@@ -34,14 +46,29 @@ class Records(Protocol):
     # connections and their credentials
 
     async def create_connection(
-        self, tenant: str, *, name: str, connector: str, settings: Json, secrets: Mapping[str, str], streams: Json
+        self,
+        tenant: str,
+        *,
+        name: str,
+        connector: str,
+        settings: Json,
+        secrets: Mapping[str, str],
+        streams: Json,
+        secret_refs: Mapping[str, str] = NONE,
     ) -> Connection:
         """Store a connection and its sealed secrets; raises `ConfigError` (code `name_taken`) if the name is in use."""
 
     async def replace_connection(
-        self, tenant: str, connection_id: str, *, settings: Json, secrets: Mapping[str, str], streams: Json
+        self,
+        tenant: str,
+        connection_id: str,
+        *,
+        settings: Json,
+        secrets: Mapping[str, str],
+        streams: Json,
+        secret_refs: Mapping[str, str] = NONE,
     ) -> Connection:
-        """Replace settings and secrets of a connection; `secrets` is the whole new set."""
+        """Replace settings and secrets of a connection; `secrets` and `secret_refs` are the whole new sets."""
 
     async def record_test(self, tenant: str, connection_id: str, problem: Json | None) -> None:
         """Keep the outcome of a test: None if it passed."""
@@ -57,6 +84,25 @@ class Records(Protocol):
 
     async def reveal_secrets(self, tenant: str, connection_id: str) -> dict[str, str]:
         """Open the connection's secrets, at the moment they are needed to dial."""
+
+    # connections that wait for their secrets
+
+    async def create_secret_request(self, request: SecretRequest) -> None:
+        """Store a request for secrets."""
+
+    async def secret_request(self, request_id: str) -> SecretRequest | None:
+        """Return a request, whosever it is: its id is the hash of a secret. None if there is none or it expired."""
+
+    async def secret_requests(self, tenant: str, subject: str) -> Sequence[SecretRequest]:
+        """List a subject's requests that have not expired, the newest first."""
+
+    async def claim_secret_request(self, request_id: str) -> bool:
+        """Take a request that waits for its secrets; of those who answer it at once, one may."""
+
+    async def change_secret_request(self, request_id: str, **changes: Any) -> None:
+        """Note how a request went; `changes` are fields of it."""
+
+    # keys
 
     async def hash_key(self, tenant: str) -> bytes:
         """Return the tenant's key for hashed columns, 32 bytes; another one after a rotation of the master key."""

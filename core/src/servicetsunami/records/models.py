@@ -53,6 +53,31 @@ class Connection:
     tested_at: datetime | None = None
     test_problem: Json | None = None
     """The problem the last test found; None if it passed or never ran."""
+    secret_refs: Json = field(default_factory=dict)
+    """By field, secrets that somebody else keeps, such as `env:SHOP_PASSWORD`."""
+
+
+@dataclass(frozen=True)
+class SecretRequest:
+    """A connection that waits for its secrets, which a person gives on a page."""
+
+    id: str
+    """The SHA-256 of what the page's address holds, in hex."""
+    tenant: str
+    subject: str
+    """Who asked, within the tenant."""
+    connector: str
+    name: str
+    settings: Json
+    streams: Json
+    secret_refs: Json
+    fields: tuple[str, ...]
+    """The secrets that are asked for."""
+    expires_at: datetime
+    status: Literal["pending", "testing", "failed", "done"] = "pending"
+    connection_id: str | None = None
+    tables: int | None = None
+    problem: Json | None = None
 
 
 @dataclass(frozen=True)

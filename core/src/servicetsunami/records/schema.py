@@ -120,6 +120,8 @@ connections = Table(
     # Kept apart from the secrets themselves, so that an old secret put back is found out.
     Column("secrets_version", Integer, nullable=False),
     _json("streams"),
+    # By field, of secrets that somebody else keeps: where they are read when they are needed.
+    _json("secret_refs", nullable=True),
     _time("created_at"),
     _time("updated_at"),
     _time("tested_at", nullable=True),
@@ -225,6 +227,27 @@ schedules = Table(
     _time("created_at"),
     _of_connection(),
     Index("ix_schedules_next_at", "next_at"),
+)
+
+secret_requests = Table(
+    "secret_requests",
+    metadata,
+    # The hash of what the page's address holds: who reads the database cannot open the page.
+    Column("id", String(64), primary_key=True),
+    _tenant(),
+    Column("subject", Text, nullable=False),
+    Column("connector", String(100), nullable=False),
+    Column("name", String(100), nullable=False),
+    _json("settings"),
+    _json("streams"),
+    _json("secret_refs"),
+    _json("fields"),
+    Column("status", String(16), nullable=False),
+    Column("connection_id", String(64), nullable=True),
+    Column("tables", Integer, nullable=True),
+    _json("problem", nullable=True),
+    _time("expires_at"),
+    Index("ix_secret_requests_expires_at", "expires_at"),
 )
 
 agents = Table(
