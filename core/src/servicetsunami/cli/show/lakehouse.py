@@ -115,7 +115,9 @@ def show_answer(screen: Screen, result: QueryResult) -> None:
     screen.table([column.name for column in result.columns], result.rows)
     screen.talk(f"{counted(result.row_count, 'row')} in {result.execution_time:.2f} s")
     if result.truncated:
-        screen.talk("There are more rows: aggregate, filter, raise --limit, or write all of them with --output.", "yellow")
+        screen.talk(
+            "There are more rows: aggregate, filter, raise --limit, or write all of them with --output.", "yellow"
+        )
 
 
 def show_export(screen: Screen, file: ExportedFile) -> None:
