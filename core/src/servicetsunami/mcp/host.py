@@ -104,10 +104,8 @@ class Host(Server[dict[str, Any]]):
     ) -> None:
         """`audience` names whose events a caller is told."""
         self.surface = surface
-        self.bus = bus or InMemorySubscriptionBus()
-        self._audience = audience
-        self._streams = _Streams(self.bus)
-        self.legacy = LegacyClients()
+        self.bus, self._audience = bus or InMemorySubscriptionBus(), audience
+        self._streams, self.legacy = _Streams(self.bus), LegacyClients()
         self.bus.subscribe(self.legacy.take)
         super().__init__(
             NAME,
@@ -129,9 +127,7 @@ class Host(Server[dict[str, Any]]):
             on_get_prompt=surface.get_prompt,
             on_completion=self._complete,
         )
-        security = request_state or RequestStateSecurity.ephemeral()
-        self.middleware.append(RequestStateBoundary(security, default_audience=NAME))
-        self.middleware.append(self._remember)
+        self._wrap(request_state or RequestStateSecurity.ephemeral())
         self._extend(extensions)
 
     def create_initialization_options(
@@ -154,6 +150,10 @@ class Host(Server[dict[str, Any]]):
     def end_streams(self) -> None:
         """Let every stream of changes end, so that its client knows that the server stops."""
         self._streams.close()
+
+    def _wrap(self, security: RequestStateSecurity) -> None:
+        self.middleware.append(RequestStateBoundary(security, default_audience=NAME))
+        self.middleware.append(self._remember)
 
     def _extend(self, extensions: Sequence[Extension]) -> None:
         for extension in extensions:
