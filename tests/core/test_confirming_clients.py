@@ -10,6 +10,7 @@ import pytest
 from mcp import Client
 from mcp.types import CallToolResult, ElicitRequestFormParams, ElicitResult, InputRequiredResult
 
+from servicetsunami.mcp.catalog import catalog_of
 from servicetsunami.mcp.stdio import make_host
 from servicetsunami.operations.app import App
 
@@ -173,3 +174,12 @@ async def test_an_accepted_answer_cannot_be_sent_again(garden: Garden) -> None:
         assert answer(deleted)["status"] == "deleted"
         assert answer(replayed)["error"]["code"] == "confirmation_invalid"
         assert await names(app) == ["garden"]
+
+
+async def test_every_tool_that_destroys_takes_a_confirmation(garden: Garden) -> None:
+    async with garden.open() as app:
+        destroying = [tool for tool in catalog_of(app).listed if tool.hints.destructive]
+
+    unconfirmed = {tool.name for tool in destroying if "confirmation_token" not in tool.input_schema["properties"]}
+    assert "delete_connection" in {tool.name for tool in destroying}
+    assert unconfirmed == {"cancel_run"}  # it leaves the table as it was
