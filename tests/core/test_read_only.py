@@ -36,6 +36,7 @@ READING = {
     "answers.reading.result_ids",
     "answers.warehouses.with_warehouse",
     "confirming.consent_to",
+    "connections.connection_status",
     "connections.list_connections",
     "connections.test_connection",
     "installation.list_tenants",
