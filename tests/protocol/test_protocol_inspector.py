@@ -10,6 +10,9 @@ from protocol_inspector import ERAS, TRANSPORTS, Target, target
 
 pytestmark = pytest.mark.server
 CALLS = 40
+PROMPTS = {"analyze_schema", "connect_source", "explain_failed_run", "explore_source", "generate_query"}
+RESOURCES = {"guide://start", "connector://postgres"}
+TEMPLATES = {"connector", "datasource", "query-result", "run", "table"}
 
 
 @pytest.fixture(scope="module", params=TRANSPORTS)
@@ -37,13 +40,14 @@ def test_many_calls_at_once_are_all_answered(server: Target, era: str) -> None:
 @pytest.mark.parametrize("era", ERAS)
 @pytest.mark.parametrize("server", ["http"], indirect=True)
 def test_prompts_and_resources_are_listed(server: Target, era: str) -> None:
-    prompts = server.ask(era, "prompts/list")["prompts"]
-    resources = server.ask(era, "resources/list")["resources"]
+    prompts = {one["name"]: one["description"] for one in server.ask(era, "prompts/list")["prompts"]}
+    resources = {one["uri"] for one in server.ask(era, "resources/list")["resources"]}
     templates = server.ask(era, "resources/templates/list")["resourceTemplates"]
 
-    assert all(prompt["description"] for prompt in prompts)
-    assert "guide://start" in {resource["uri"] for resource in resources}
-    assert all(template["description"] for template in templates)
+    assert prompts.keys() >= PROMPTS
+    assert all(prompts.values())
+    assert resources >= RESOURCES
+    assert {one["uriTemplate"].partition(":")[0] for one in templates} >= TEMPLATES
 
 
 @pytest.mark.parametrize("era", ERAS)
