@@ -77,7 +77,14 @@ class AsyncServiceTsunami:
         """Return the connections."""
         from servicetsunami.operations.models import ConnectionList
 
-        return list((await self._typed(ConnectionList, "list_connections")).connections)
+        found: list[models.ConnectionView] = []
+        cursor: str | None = None
+        while True:
+            page = await self._typed(ConnectionList, "list_connections", cursor=cursor)
+            found += page.connections
+            cursor = page.next_cursor
+            if cursor is None:
+                return found
 
     async def connect(
         self, connector: str, name: str, *, streams: Json | None = None, **config: Any
