@@ -22,7 +22,7 @@ from process_tree import measure
 
 from servicetsunami.cli.throwaway_postgres import ThrowawayServer, throwaway_postgres
 
-_FILL = (
+FILL = (
     "create table narrow (id bigint primary key, amount int not null, note text)",
     "insert into narrow select n, n % 1000, 'note ' || n % 100 from generate_series(1, {rows}) as n",
     "vacuum analyze narrow",
@@ -44,7 +44,7 @@ async def _fill(server: ThrowawayServer, rows: int) -> None:
     place = {"host": server.host, "port": server.port, "database": server.database}
     connection = await asyncpg.connect(**place, user=server.user, password=server.password)
     try:
-        for statement in _FILL:
+        for statement in FILL:
             await connection.execute(statement.format(rows=rows), timeout=900)
     finally:
         await connection.close()
