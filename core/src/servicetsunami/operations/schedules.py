@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from servicetsunami.operations.models import ScheduleList, ScheduleView
 from servicetsunami.operations.opened import with_source
 from servicetsunami.operations.read_only import changing
 from servicetsunami.operations.recurrence import check_cron, check_interval, check_timezone, following
+from servicetsunami.operations.schedule_models import ScheduleList, ScheduleView
 from servicetsunami.operations.sources import find_stream
 from servicetsunami.operations.sync_many import check_mode
 from servicetsunami.records import Connection, Run, Schedule

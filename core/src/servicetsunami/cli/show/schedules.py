@@ -8,7 +8,8 @@ from servicetsunami.cli.show.words import moment
 
 if TYPE_CHECKING:
     from servicetsunami.cli.screen import Screen
-    from servicetsunami.operations.models import RunList, ScheduleList, ScheduleView
+    from servicetsunami.operations.models import RunList
+    from servicetsunami.operations.schedule_models import ScheduleList, ScheduleView
 
 
 def show_schedules(screen: Screen, result: ScheduleList) -> None:
@@ -62,7 +63,7 @@ def show_due(screen: Screen, result: RunList | None) -> None:
 
 
 def _alone(schedule: ScheduleView) -> ScheduleList:
-    from servicetsunami.operations.models import ScheduleList
+    from servicetsunami.operations.schedule_models import ScheduleList
 
     return ScheduleList(schedules=(schedule,))
 
