@@ -14,6 +14,7 @@ from zipfile import ZipFile
 
 import anyio
 import pytest
+from http_lab import serving
 from mcp import Client, StdioServerParameters
 
 pytestmark = pytest.mark.anyio
@@ -184,3 +185,24 @@ async def test_a_newer_release_takes_over_from_the_one_before(site: Path) -> Non
         synced = await served.call("sync_to_bronze", connection_id=sea["connection_id"], table_name="tides")
 
     assert (synced["status"], synced["rows"]) == ("succeeded", 5)
+
+
+async def test_every_worker_over_http_serves_what_is_installed(site: Path) -> None:
+    tide = build(site.parent, "tide")
+    settings = {"PYTHONPATH": str(site), "TSUNAMI_MCP_WORKERS": "2"}
+    with serving(site.parent, settings=settings) as served:
+        async with Client(served.url, mode="2026-07-28") as client, client.listen(tools_list_changed=True) as stream:
+            before = await lists(client)
+            install(tide, site)
+            with anyio.fail_after(_PATIENCE_SECONDS):
+                await anext(stream)
+                while not all("connect_tide" in names for names in await lists(client)):
+                    await anext(stream)
+
+    assert not any("connect_tide" in names for names in before)
+
+
+async def lists(client: Client) -> list[set[str]]:
+    """List the tools several times at once, so that every worker answers."""
+    answers = await asyncio.gather(*(client.list_tools(cache_mode="bypass") for _ in range(8)))
+    return [{tool.name for tool in answer.tools} for answer in answers]

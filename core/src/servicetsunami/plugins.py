@@ -13,9 +13,9 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import redirect_stdout
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout, suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import metadata
 from typing import Any, Literal, TypeVar
@@ -42,6 +42,10 @@ _GROUP = re.compile(r"servicetsunami\.v\d+")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 _REASON_CHARACTERS = 300
 _DESCRIPTION_CHARACTERS = 300
+
+
+Metadata = frozenset[tuple[str, int]]
+"""The folders of metadata of all that is installed, and when each changed."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,8 @@ class Plugins:
 
     found: tuple[FoundPlugin, ...] = ()
     failures: tuple[PluginFailure, ...] = ()
+    seen: Metadata | None = field(default=None, compare=False)
+    """What was installed just before they were looked for; None where they were not looked for."""
 
     @property
     def connectors(self) -> Mapping[str, type[Source[Any]]]:
@@ -116,6 +122,7 @@ def discover(entry_points: Iterable[metadata.EntryPoint] | None = None, *, allow
     `ConfigError` for an entry that is neither.
     """
     allowed = tuple(_allowed(entry) for entry in allow)
+    seen = installed_metadata()
     found: list[FoundPlugin] = []
     failures: list[PluginFailure] = []
     for entry in sorted(_installed() if entry_points is None else entry_points, key=_order):
@@ -131,7 +138,7 @@ def discover(entry_points: Iterable[metadata.EntryPoint] | None = None, *, allow
                 found.append(origin.plugin(kind, cls))
             except _RefusedError as refusal:
                 failures.append(origin.failure(refusal))
-    return _without_rivals(found, failures)
+    return replace(_without_rivals(found, failures), seen=seen)
 
 
 def rediscover(known: Plugins, *, allow: Sequence[str] = ()) -> Plugins:
@@ -144,6 +151,18 @@ def rediscover(known: Plugins, *, allow: Sequence[str] = ()) -> Plugins:
         for module in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
             del sys.modules[module]
     return discover(allow=allow)
+
+
+def installed_metadata() -> Metadata:
+    """Return what tells whether anything was installed or uninstalled; it reads folders, and no file."""
+    return frozenset(one for folder in dict.fromkeys(sys.path) for one in _metadata_in(folder or "."))
+
+
+def _metadata_in(folder: str) -> Iterator[tuple[str, int]]:
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith((".dist-info", ".egg-info")):
+                yield entry.path, entry.stat().st_mtime_ns
 
 
 class _RefusedError(Exception):
@@ -206,8 +225,8 @@ def _order(entry: metadata.EntryPoint) -> tuple[str, str, str]:
 
 
 def _license(about: metadata.PackageMetadata) -> str | None:
-    for field in ("License-Expression", "License"):
-        lines = [line.strip() for text in about.get_all(field) or () for line in str(text).splitlines()]
+    for heading in ("License-Expression", "License"):
+        lines = [line.strip() for text in about.get_all(heading) or () for line in str(text).splitlines()]
         if any(lines):
             return next(filter(None, lines))
     classifiers = [c for c in about.get_all("Classifier") or () if c.startswith("License ::")]

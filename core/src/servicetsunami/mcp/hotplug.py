@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
+from servicetsunami.plugins import Metadata, installed_metadata
 from servicetsunami.sdk import TsunamiError
 
 if TYPE_CHECKING:
@@ -17,14 +16,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.5
-_METADATA = (".dist-info", ".egg-info")
-Seen = frozenset[tuple[str, int]]
 
 
 @asynccontextmanager
 async def hotplugging(app: App) -> AsyncIterator[None]:
     """Keep the app's plugins up to date until the block ends."""
-    task = asyncio.create_task(_watch(app, distributions()))
+    # As of when the plugins were found: something may have been installed since.
+    known = app.plugins.seen
+    task = asyncio.create_task(_watch(app, installed_metadata() if known is None else known))
     try:
         yield
     finally:
@@ -33,23 +32,11 @@ async def hotplugging(app: App) -> AsyncIterator[None]:
             await task
 
 
-def distributions() -> Seen:
-    """Return the folders of metadata of all that is installed, and when each changed."""
-    return frozenset(entry for folder in dict.fromkeys(sys.path) for entry in _metadata_in(folder or "."))
-
-
-def _metadata_in(folder: str) -> Iterator[tuple[str, int]]:
-    with suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.endswith(_METADATA):
-                yield entry.path, entry.stat().st_mtime_ns
-
-
-async def _watch(app: App, known: Seen) -> None:
+async def _watch(app: App, known: Metadata) -> None:
     before = known
     while True:
         await asyncio.sleep(_LOOK_SECONDS)
-        now = await asyncio.to_thread(distributions)
+        now = await asyncio.to_thread(installed_metadata)
         # An installer writes for a while: what it writes is looked at once it has stopped.
         if now == before != known:
             known = now
