@@ -95,7 +95,7 @@ def test_a_run_outlives_the_client_that_began_it(tmp_path: Path) -> None:
         place: dict[str, Any] = {"host": shop.host, "port": shop.port, "database": shop.database}
         with ServiceTsunami(served.url) as first:
             connected = first.connect("postgres", "shop", **place, user=shop.user, password=shop.password)
-            begun = first.start(connected.connection_id, "numbers")
+            begun = first.start(connected.connection_id or "", "numbers")
         with ServiceTsunami(served.url) as second:
             ended = second.wait(begun.run_id)
             total = second.query_dataset("select sum(n) as total from bronze.numbers").result

@@ -109,7 +109,7 @@ def test_every_row_of_a_long_answer_comes_page_by_page(lake: ServiceTsunami, con
 
 def test_a_connection_is_deleted_once_that_is_confirmed(lake: ServiceTsunami, shop: ThrowawayServer) -> None:
     place: dict[str, Any] = {"host": shop.host, "port": shop.port, "database": shop.database}
-    spare = lake.connect("postgres", "spare", **place, user=shop.user, password=shop.password).connection_id
+    spare = lake.connect("postgres", "spare", **place, user=shop.user, password=shop.password).connection_id or ""
 
     asked = lake.delete(spare)
     kept = [view.name for view in lake.connections()]

@@ -36,7 +36,9 @@ def problem_text(problem: Problem) -> str:
 
 
 def connect_text(result: ConnectResult) -> str:
-    """Say that a connection was stored, and whether it works."""
+    """Say that a connection was stored, and whether it works, or which secrets it waits for."""
+    if result.status == "needs_secret":
+        return _waits_text(result)
     passed = f"Its test passed{_count(result.tables, 'table', ' and it can read ')}."
     return _lines(
         [
@@ -46,6 +48,12 @@ def connect_text(result: ConnectResult) -> str:
             result.notice or "",
         ]
     )
+
+
+def _waits_text(result: ConnectResult) -> str:
+    names = ", ".join(result.missing_secrets)
+    stored = f", which is stored as {result.connection_id}," if result.connection_id else ""
+    return _lines([f"The connection '{result.name}'{stored} needs from the person: {names}.", result.notice or ""])
 
 
 def test_text(result: TestResult) -> str:

@@ -9,10 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from servicetsunami.operations.events import Event
-from servicetsunami.operations.models import ConnectionList, ConnectionStatus, ConnectResult, TestResult
+from servicetsunami.operations.models import Connected, ConnectionList, ConnectionStatus, TestResult
 from servicetsunami.operations.opened import with_source
 from servicetsunami.operations.paging import viewed_page
 from servicetsunami.operations.read_only import changing
+from servicetsunami.operations.secrets import Secrets, Wish, find_connection, gather_secrets
 from servicetsunami.operations.stream_settings import check_streams, parse_streams
 from servicetsunami.operations.views import connection_view, run_view
 from servicetsunami.records import Connection
@@ -31,23 +32,29 @@ PASSED_THROUGH_NOTICE = (
 
 @changing("nothing was connected")
 async def connect_source(
-    app: App, caller: Caller, *, connector: str, name: str, config: Mapping[str, Any], streams: Json | None = None
-) -> ConnectResult:
+    app: App,
+    caller: Caller,
+    *,
+    connector: str,
+    name: str,
+    config: Mapping[str, Any],
+    streams: Json | None = None,
+    secret_refs: Mapping[str, str] | None = None,
+) -> Connected:
     """Store a connection, encrypted, and test it.
 
     The connection is stored even if its test fails, so that a person can correct one setting: connecting again under
-    the same name replaces it. Raises `ConfigError` for settings that are not valid.
+    the same name replaces it. Secrets that are not given anew are kept, unless the settings lead elsewhere. Raises
+    `ConfigError` for settings that are not valid, and what `gather_secrets` raises.
     """
     cls = app.plugins.connector(connector)
-    streams = parse_streams(streams or {})
-    app.new_source(cls, config, caller.tenant, threading.Event()).close()
-    secrets = {field: str(config[field]) for field in secret_fields(cls.config_type) if config.get(field) is not None}
-    app.redactor.add(secrets.values())
-    settings = {field: value for field, value in config.items() if field not in secrets and value is not None}
-    connection = await _store(app, caller, name, connector, settings, secrets, streams)
+    wish = Wish(connector, name, config, parse_streams(streams or {}), secret_refs or {})
+    secrets = await gather_secrets(app, caller, cls, wish)
+    app.new_source(cls, {**config, **secrets.values}, caller.tenant, threading.Event()).close()
+    connection = await _store(app, caller, wish, secrets)
     app.events.tell(Event("connection", caller.tenant, connection.id, listed=True))
     test = await test_connection(app, caller, connection.id)
-    return ConnectResult(
+    return Connected(
         connection_id=connection.id,
         name=connection.name,
         connector=connector,
@@ -109,14 +116,14 @@ def _check(streams: Json, source: Source[Any]) -> int:
     return check_streams(streams, source.streams())
 
 
-async def _store(
-    app: App, caller: Caller, name: str, connector: str, settings: Json, secrets: Mapping[str, str], streams: Json
-) -> Connection:
-    for existing in await app.records.connections(caller.tenant):
-        if existing.name == name and existing.connector == connector:
-            return await app.records.replace_connection(
-                caller.tenant, existing.id, settings=settings, secrets=secrets, streams=streams or existing.streams
-            )
+async def _store(app: App, caller: Caller, wish: Wish, secrets: Secrets) -> Connection:
+    hidden = secret_fields(app.plugins.connector(wish.connector).config_type)
+    settings = {name: value for name, value in wish.config.items() if name not in hidden and value is not None}
+    kept: dict[str, Any] = {"settings": settings, "secrets": secrets.stored, "secret_refs": secrets.refs}
+    existing = await find_connection(app, caller, wish)
+    if existing is not None:
+        streams = wish.streams or existing.streams
+        return await app.records.replace_connection(caller.tenant, existing.id, streams=streams, **kept)
     return await app.records.create_connection(
-        caller.tenant, name=name, connector=connector, settings=settings, secrets=secrets, streams=streams
+        caller.tenant, name=wish.name, connector=wish.connector, streams=wish.streams or {}, **kept
     )

@@ -20,15 +20,23 @@ class Result(BaseModel):
 
 
 class ConnectResult(Result):
-    """A connection that was stored."""
+    """A connection that was stored, or waits for its secrets."""
 
-    connection_id: str
+    connection_id: str | None = Field(None, description="None while it is not stored.")
     name: str
     connector: str
-    status: Literal["success", "failed"] = Field(description="Whether the connection's test passed.")
+    status: Literal["success", "failed", "needs_secret"] = Field(description="Whether the connection's test passed.")
+    missing_secrets: tuple[str, ...] = Field((), description="Secrets that the person has to give.")
     problem: Problem | None = Field(None, description="Why the test failed; the connection is stored all the same.")
     tables: int | None = Field(None, description="How many tables the credentials may read.")
     notice: str | None = Field(None, description="Something the person should know.")
+
+
+class Connected(ConnectResult):
+    """A connection that was stored and tested."""
+
+    connection_id: str
+    status: Literal["success", "failed"]
 
 
 class TestResult(Result):
@@ -125,6 +133,7 @@ class ConnectionView(Result):
     connector: str
     settings: dict[str, Cell | list[Cell]]
     secrets: tuple[str, ...] = Field((), description="Names of the stored secrets.")
+    secret_refs: dict[str, str] = Field({}, description="Where other secrets are read.")
     streams: Json = Field({}, description="Settings per source table.")
     available: bool = Field(description="False while the connector is not installed.")
     status: Literal["success", "failed", "untested"]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from servicetsunami.operations.secrets import dialling_secrets
 from servicetsunami.operations.threads import in_thread
 from servicetsunami.records import Connection
 from servicetsunami.sdk import Source
@@ -19,8 +20,7 @@ T = TypeVar("T")
 
 async def with_source(app: App, connection: Connection, work: Callable[[Source[Any]], T]) -> T:
     """Run `work(source)` in a thread with an open source of the connection."""
-    secrets = await app.records.reveal_secrets(connection.tenant, connection.id)
-    app.redactor.add(secrets.values())
+    secrets = await dialling_secrets(app, connection)
 
     def run(cancel: threading.Event) -> T:
         with _opened(app, connection, secrets, cancel) as source:

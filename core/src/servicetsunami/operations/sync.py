@@ -15,6 +15,7 @@ from servicetsunami.operations.models import RunList, RunView
 from servicetsunami.operations.opened import with_source
 from servicetsunami.operations.read_only import changing
 from servicetsunami.operations.runs import LEASE
+from servicetsunami.operations.secrets import dialling_secrets
 from servicetsunami.operations.sources import configured, find_stream
 from servicetsunami.operations.stream_settings import settings_of
 from servicetsunami.operations.views import run_view
@@ -60,7 +61,7 @@ async def sync_to_bronze(
     dataset = await app.records.claim_table(
         caller.tenant, connection.id, stream.id, wanted_tables(stream, connection.name, target)
     )
-    secrets = await app.records.reveal_secrets(caller.tenant, connection.id)
+    secrets = await dialling_secrets(app, connection)
     # A caller who gives up between the run's row and its start would leave a run that nobody executes.
     run = await asyncio.shield(_begin(app, connection, secrets, _Wish(stream, dataset, mode, known)))
     return await _watch(app, caller, run.id, wait_seconds, on_progress)

@@ -61,6 +61,7 @@ def connection_view(app: App, connection: Connection) -> ConnectionView:
         connector=connection.connector,
         settings={name: _setting(value) for name, value in connection.settings.items()},
         secrets=connection.secret_names,
+        secret_refs=connection.secret_refs,
         streams=connection.streams,
         available=connection.connector in app.plugins.connectors,
         status=status,

@@ -8,6 +8,7 @@ from servicetsunami.runtime.loading import LoadedSettings, load_settings
 from servicetsunami.runtime.logs import configure_logging
 from servicetsunami.runtime.presence import Presence
 from servicetsunami.runtime.redaction import Redactor
+from servicetsunami.runtime.references import References
 from servicetsunami.runtime.serving import active_sink, refuse_unserved
 from servicetsunami.runtime.settings import Settings, live_secrets, variable_of
 
@@ -17,6 +18,7 @@ __all__ = [
     "LoadedSettings",
     "Presence",
     "Redactor",
+    "References",
     "Settings",
     "active_sink",
     "configure_logging",

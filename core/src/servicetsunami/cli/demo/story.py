@@ -7,7 +7,7 @@ from pathlib import Path
 from servicetsunami.cli.demo.client import Caller, connected
 from servicetsunami.cli.demo.shop import Place, run_script
 from servicetsunami.cli.demo.telling import Teller
-from servicetsunami.operations.models import ConnectResult, QueryResult, RunView, SourceTables, TestResult
+from servicetsunami.operations.models import Connected, QueryResult, RunView, SourceTables, TestResult
 
 SIGNUPS = """
 SELECT count(*) AS signups
@@ -45,7 +45,7 @@ async def _connect(caller: Caller, shop: Place, teller: Teller) -> str:
     teller.says(f"connect to the Postgres at {shop.host}:{shop.port}; which tables are there?")
     connected_to = await caller.call(
         "connect_postgres",
-        ConnectResult,
+        Connected,
         name="shop",
         host=shop.host,
         port=shop.port,

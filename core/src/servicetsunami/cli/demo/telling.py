@@ -12,7 +12,7 @@ from typing import Any
 from servicetsunami.cli.screen import Screen
 from servicetsunami.cli.show.lakehouse import show_answer
 from servicetsunami.cli.show.words import counted, thousands
-from servicetsunami.operations.models import ConnectResult, QueryResult, Result, RunView, SourceTables, TestResult
+from servicetsunami.operations.models import Connected, QueryResult, Result, RunView, SourceTables, TestResult
 
 _SECRETS = frozenset({"password"})
 
@@ -73,7 +73,7 @@ def claude_line() -> str:
     return f"claude mcp add lakehouse -- {shlex.join(command)}"
 
 
-def _tell_connect(screen: Screen, result: ConnectResult) -> None:
+def _tell_connect(screen: Screen, result: Connected) -> None:
     tables = counted(result.tables or 0, "table")
     screen.line(f"  <- connected as {result.connection_id}; it can read {tables}", "green")
 
@@ -101,7 +101,7 @@ def _tell_run(screen: Screen, run: RunView) -> None:
 
 
 _ANSWERS: dict[type[Result], Callable[[Screen, Any], None]] = {
-    ConnectResult: _tell_connect,
+    Connected: _tell_connect,
     TestResult: _tell_test,
     SourceTables: _tell_tables,
     RunView: _tell_run,

@@ -8,10 +8,10 @@ from servicetsunami.cli.show.words import counted, moment
 
 if TYPE_CHECKING:
     from servicetsunami.cli.screen import Screen
-    from servicetsunami.operations.models import ConnectionList, ConnectResult, DeleteResult, TestResult
+    from servicetsunami.operations.models import Connected, ConnectionList, DeleteResult, TestResult
 
 
-def show_connected(screen: Screen, result: ConnectResult) -> None:
+def show_connected(screen: Screen, result: Connected) -> None:
     """Show a connection that was stored, and what to do next."""
     screen.line(result.connection_id)
     if result.problem is not None:
