@@ -12,6 +12,8 @@ from mcp import Client, MCPError
 from mcp.types import ResourceTemplateReference, TextResourceContents
 
 from servicetsunami.mcp.fronting import product_host
+from servicetsunami.mcp.resources import family, tables
+from servicetsunami.operations import glances
 from servicetsunami.operations.app import App
 from servicetsunami.operations.caller import Caller
 from servicetsunami.operations.connections import connect_source
@@ -106,7 +108,7 @@ async def test_the_resources_say_what_their_tools_say(app: App, landed: Landed, 
         schema = await read(client, f"table://{path}/schema")
         preview = await read(client, f"table://{path}/preview")
         status = await read(client, f"datasource://{landed.connection_id}/status")
-        tables = await read(client, f"datasource://{landed.connection_id}/tables")
+        listed = await read(client, f"datasource://{landed.connection_id}/tables")
         told = (await client.call_tool("get_run", {"run_id": landed.run_id})).structured_content
 
     assert run == told
@@ -114,7 +116,9 @@ async def test_the_resources_say_what_their_tools_say(app: App, landed: Landed, 
     assert preview["sample"]
     assert [one["run_id"] for one in status["runs"]] == [landed.run_id]
     assert status["connection"]["status"] == "success"
-    assert {one["table_name"]: one.get("bronze_table") for one in tables["tables"]}["oak"] == landed.table.partition(".")[2]
+    assert {one["table_name"]: one.get("bronze_table") for one in listed["tables"]}["oak"] == landed.table.partition(
+        "."
+    )[2]
 
 
 async def test_the_guide_names_what_is_connected_and_what_has_landed(app: App, landed: Landed, era: str) -> None:
@@ -150,6 +154,56 @@ async def test_a_source_that_cannot_be_read_is_told_by_its_problem(app: App, lan
 
     assert told["code"] == "connector_not_found"
     assert told["fix"]
+
+
+async def test_a_source_that_takes_too_long_is_told_by_its_problem(
+    app: App, landed: Landed, era: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(glances, "_LONGEST_SECONDS", 0.0)
+
+    async with client_of(app, era) as client:
+        told = await read(client, f"datasource://{landed.connection_id}/tables")
+
+    assert told["code"] == "source_slow"
+
+
+async def test_what_is_newest_is_listed_first(app: App, landed: Landed, era: str) -> None:
+    later = await connect_source(app, OWNER, connector="garden", name="zen garden", config={})
+    await sync_to_bronze(app, OWNER, landed.connection_id, "elm")
+
+    async with client_of(app, era) as client:
+        listed = [str(one.uri) for one in (await client.list_resources()).resources]
+
+    sources = [uri for uri in listed if uri.startswith("datasource:")]
+    names = [uri.split("/")[4] for uri in listed if uri.startswith("table:")]
+    assert listed[0] == "guide://start"
+    assert f"{later.connection_id}/" in sources[0]
+    assert names == ["elm", "elm", "oak", "oak"]
+
+
+async def test_no_more_of_a_kind_is_listed_than_a_person_looks_through(
+    app: App, landed: Landed, era: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sync_to_bronze(app, OWNER, landed.connection_id, "elm")
+    monkeypatch.setattr(tables, "MOST_LISTED", 1)
+
+    async with client_of(app, era) as client:
+        listed = [str(one.uri) for one in (await client.list_resources()).resources]
+        left_out = await read(client, f"table://{landed.table.replace('.', '/')}/schema")
+
+    assert len([uri for uri in listed if uri.startswith("table:")]) == 2
+    assert left_out["table"]["table"] == landed.table
+
+
+async def test_a_resource_that_is_too_long_says_so_instead(
+    app: App, landed: Landed, era: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(family, "MOST_BYTES", 100)
+
+    async with client_of(app, era) as client:
+        told = await read(client, f"run://{landed.run_id}")
+
+    assert told["code"] == "answer_too_large"
 
 
 FOREIGN = [

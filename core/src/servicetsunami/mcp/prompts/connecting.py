@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from servicetsunami.mcp.prompts import facts
 from servicetsunami.mcp.prompts.choices import CONNECTION, CONNECTOR
 from servicetsunami.mcp.prompts.spec import Argument, Given, PromptSpec, Values
+from servicetsunami.operations.answers.visible import visible
 from servicetsunami.operations.connections import connection_status
+from servicetsunami.operations.glances import glance_at_tables
 from servicetsunami.operations.installation import describe_connector
-from servicetsunami.operations.sources import list_source_tables
 
 if TYPE_CHECKING:
     from servicetsunami.operations.app import App
@@ -20,21 +21,19 @@ _MOST_TABLES = 100
 
 async def _connect(app: App, _caller: Caller, given: Given) -> Values:
     view = describe_connector(app.plugins, given["connector"])
-    return {"title": view.plugin.title, "name": view.plugin.name, "settings": facts.connector(view)}
+    return {"title": visible(view.plugin.title), "name": view.plugin.name, "settings": facts.connector(view)}
 
 
 async def _look_at(app: App, caller: Caller, given: Given) -> Values:
     connection = (await connection_status(app, caller, given["connection"])).connection
-    page = await list_source_tables(
-        app, caller, connection.connection_id, search=given.get("search"), limit=_MOST_TABLES
-    )
-    return {"name": connection.name, "id": connection.connection_id, "tables": facts.source_tables(page)}
+    page = await glance_at_tables(app, caller, connection.connection_id, search=given.get("search"), limit=_MOST_TABLES)
+    return {"name": visible(connection.name), "id": connection.connection_id, "tables": facts.source_tables(page)}
 
 
 async def _troubleshoot(app: App, caller: Caller, given: Given) -> Values:
     status = await connection_status(app, caller, given["connection"])
     connection = status.connection
-    return {"name": connection.name, "id": connection.connection_id, "status": facts.connection_status(status)}
+    return {"name": visible(connection.name), "id": connection.connection_id, "status": facts.connection_status(status)}
 
 
 CONNECT_SOURCE = PromptSpec(

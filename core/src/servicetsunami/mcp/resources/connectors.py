@@ -10,6 +10,7 @@ from mcp.types import ReadResourceResult, Resource, ResourceTemplate, TextResour
 
 from servicetsunami.mcp.resources.family import FOR_MODELS, JSON, MARKDOWN, as_json, matching, unknown_resource
 from servicetsunami.operations.installation import describe_connector
+from servicetsunami.operations.paging import shortened
 from servicetsunami.sdk import TsunamiError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from servicetsunami.operations.caller import Caller
 
 _URI = re.compile(r"connector://([A-Za-z0-9_-]{1,64})")
+_LONGEST_PAGE = 64_000
 _ABOUT = "What a connector reads, its settings as a JSON Schema, and its documentation."
 
 
@@ -64,7 +66,7 @@ class Connectors:
         except TsunamiError:
             raise unknown_resource() from None
         told = as_json(uri, described.model_copy(update={"readme": ""}))
-        page = TextResourceContents(uri=uri, mime_type=MARKDOWN, text=described.readme)
+        page = TextResourceContents(uri=uri, mime_type=MARKDOWN, text=shortened(described.readme, _LONGEST_PAGE))
         return ReadResourceResult(contents=[*told.contents, *([page] if described.readme else [])])
 
     async def complete(

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from mcp.types import ReadResourceResult, Resource, ResourceTemplate
 
-from servicetsunami.mcp.resources.family import FOR_BOTH, JSON, as_json, matching, unknown_resource
+from servicetsunami.mcp.resources.family import FOR_BOTH, JSON, MOST_LISTED, as_json, matching, unknown_resource
+from servicetsunami.operations.answers.visible import visible
 from servicetsunami.operations.connections import connection_status
-from servicetsunami.operations.sources import list_source_tables
+from servicetsunami.operations.glances import glance_at_tables
 from servicetsunami.sdk import NotFound, TsunamiError
 
 if TYPE_CHECKING:
@@ -39,17 +40,19 @@ class Datasources:
         return uri.startswith("datasource://")
 
     async def listed(self, caller: Caller) -> Sequence[Resource]:
-        """List two of each connection."""
+        """List two of each connection, the newest first."""
+        connections = await self._app.records.connections(caller.tenant)
+        newest = sorted(connections, key=lambda one: one.created_at, reverse=True)[:MOST_LISTED]
         return [
             Resource(
                 uri=f"datasource://{one.id}/{part}",
                 name=f"{one.name}/{part}",
-                title=f"{title}: {one.name}",
+                title=f"{title}: {visible(one.name)}",
                 description=description,
                 mime_type=JSON,
                 annotations=FOR_BOTH,
             )
-            for one in await self._app.records.connections(caller.tenant)
+            for one in newest
             for part, (title, description) in _PARTS.items()
         ]
 
@@ -75,7 +78,7 @@ class Datasources:
         try:
             if found[2] == "status":
                 return as_json(uri, await connection_status(self._app, caller, found[1]))
-            return as_json(uri, await list_source_tables(self._app, caller, found[1], limit=_MOST_TABLES))
+            return as_json(uri, await glance_at_tables(self._app, caller, found[1], limit=_MOST_TABLES))
         except NotFound as error:
             if error.code != "connection_not_found":
                 return as_json(uri, error.problem())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from mcp.types import Annotations, ReadResourceResult, Resource, ResourceTemplate, TextResourceContents
 
 from servicetsunami.mcp.surface import unknown_resource
+from servicetsunami.sdk import PermanentError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -18,6 +19,10 @@ JSON = "application/json"
 MARKDOWN = "text/markdown"
 FOR_MODELS = Annotations(audience=["assistant"])
 FOR_BOTH = Annotations(audience=["user", "assistant"])
+MOST_LISTED = 500
+"""How many of a kind are listed, the newest first; every other one can be read by its URI."""
+MOST_BYTES = 256 * 1024
+"""How long the contents of a resource may be."""
 
 
 class Family(Protocol):
@@ -43,8 +48,20 @@ class Family(Protocol):
 
 def as_json(uri: str, *results: BaseModel) -> ReadResourceResult:
     """Return results of operations, which are bounded, as the contents of a resource."""
-    texts = (result.model_dump_json(exclude_none=True, indent=1) for result in results)
+    texts = (_bounded(result.model_dump_json(exclude_none=True, indent=1)) for result in results)
     return ReadResourceResult(contents=[TextResourceContents(uri=uri, mime_type=JSON, text=text) for text in texts])
+
+
+def _bounded(text: str) -> str:
+    """Return the text, or why it is not given: JSON that is cut cannot be read."""
+    if len(text.encode()) <= MOST_BYTES:
+        return text
+    error = PermanentError(
+        f"this resource would be longer than {MOST_BYTES // 1024} KiB, so it is not given",
+        code="answer_too_large",
+        fix="use the tool that tells the same a page at a time",
+    )
+    return error.problem().model_dump_json(exclude_none=True, indent=1)
 
 
 def as_markdown(uri: str, text: str) -> ReadResourceResult:
@@ -64,6 +81,8 @@ __all__ = [
     "FOR_MODELS",
     "JSON",
     "MARKDOWN",
+    "MOST_BYTES",
+    "MOST_LISTED",
     "Family",
     "as_json",
     "as_markdown",

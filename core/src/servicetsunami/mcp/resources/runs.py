@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mcp.types import Annotations, ReadResourceResult, Resource, ResourceTemplate
 
 from servicetsunami.mcp.resources.family import JSON, as_json, matching, unknown_resource
+from servicetsunami.operations.answers.visible import visible
 from servicetsunami.operations.sync import get_run, list_runs
 from servicetsunami.sdk import TsunamiError
 
@@ -70,7 +71,7 @@ def _resource(run: RunView) -> Resource:
     return Resource(
         uri=f"run://{run.run_id}",
         name=run.run_id,
-        title=f"{run.kind} of {run.table_name or 'several tables'}: {run.status}",
+        title=f"{run.kind} of {visible(run.table_name or 'several tables')}: {run.status}",
         description=_ABOUT,
         mime_type=JSON,
         annotations=Annotations(audience=["user", "assistant"], last_modified=moment.isoformat()),

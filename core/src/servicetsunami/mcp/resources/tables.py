@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mcp.types import Annotations, ReadResourceResult, Resource, ResourceTemplate
 
-from servicetsunami.mcp.resources.family import FOR_MODELS, JSON, as_json, matching, unknown_resource
+from servicetsunami.mcp.resources.family import FOR_MODELS, JSON, MOST_LISTED, as_json, matching, unknown_resource
 from servicetsunami.operations.tables import describe_table, list_tables
 from servicetsunami.sdk import TsunamiError
 
@@ -37,8 +37,9 @@ class Tables:
         return uri.startswith("table://")
 
     async def listed(self, caller: Caller) -> Sequence[Resource]:
-        """List two of each table."""
-        return [_resource(table, part) for table in await self._tables(caller) for part in _PARTS]
+        """List two of each table, the one that changed last first."""
+        newest = sorted(await self._tables(caller), key=_changed, reverse=True)[:MOST_LISTED]
+        return [_resource(table, part) for table in newest for part in _PARTS]
 
     def templates(self, caller: Caller) -> Sequence[ResourceTemplate]:
         """List the templates."""
@@ -89,6 +90,10 @@ class Tables:
                     return found
         except TsunamiError:  # a warehouse that cannot be reached hides its tables, and nothing else
             return found
+
+
+def _changed(table: TableView) -> float:
+    return table.updated_at.timestamp() if table.updated_at else 0.0
 
 
 def _resource(table: TableView, part: str) -> Resource:
