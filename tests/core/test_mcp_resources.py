@@ -219,7 +219,7 @@ FOREIGN = [
     "connector://nothing",
     "query-result://res_00000000000000000000000000000000",
     "ui://servicetsunami/nothing",
-    "file:///etc/passwd",
+    "file://etc/passwd",
     "",
 ]
 

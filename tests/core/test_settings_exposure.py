@@ -78,7 +78,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "url_not_https",
         "mcp_auth_jwks_url",
     ),
-    "keys in a file": ({**AUTH, "mcp_auth_jwks_url": "file:///etc/keys"}, "url_not_https", "mcp_auth_jwks_url"),
+    "keys in a file": ({**AUTH, "mcp_auth_jwks_url": "file://keys"}, "url_not_https", "mcp_auth_jwks_url"),
     "an issuer that is no address": ({**AUTH, "mcp_auth_issuer": "idp"}, "url_not_https", "mcp_auth_issuer"),
     "a public address in the clear": (
         {**AUTH, "mcp_public_url": "http://mcp.example.com/mcp"},
