@@ -21,9 +21,8 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(
-        tmp_path_factory.mktemp("http"), "acme", "globex", settings={**AUTHENTICATED, "MCP_TRANSPORT": "sse"}
-    ) as found:
+    settings = {**AUTHENTICATED, "MCP_TRANSPORT": "sse", "TSUNAMI_LOG_LEVEL": "debug"}
+    with serving(tmp_path_factory.mktemp("http"), "acme", "globex", settings=settings) as found:
         yield found
 
 
@@ -39,6 +38,34 @@ async def test_older_and_newer_clients_are_served_beside_each_other(served: Serv
     assert answers == [False] * 2
     assert "list_connections" in listed
     assert "delete_connection" not in listed
+
+
+async def test_no_message_is_logged_however_much_is_logged(served: Served) -> None:
+    bearer = {"authorization": f"Bearer {token()}"}
+    secret = {
+        "name": "shop",
+        "host": "127.0.0.1",
+        "port": 1,
+        "user": "u",
+        "password": "canary-4f1b",
+        "database": "canary-4f1b",
+    }
+    async with (
+        Client(sse_client(f"{served.origin}/sse", headers=bearer), mode="legacy") as older,
+        client_of(served.url, token(), "legacy") as old,
+        client_of(served.url, token()) as new,
+    ):
+        for client in (older, old, new):
+            answer = await client.call_tool(
+                "connect_source", {"connector": "postgres", "config": secret, "name": "canary-4f1b"}
+            )
+            assert answer.content
+    post(served, b'{"canary-4f1b', authorization=f"Bearer {token()}")
+
+    logged = served.logged()
+
+    assert "debug" in logged
+    assert "canary-4f1b" not in logged
 
 
 def get(served: Served, **headers: str) -> httpx2.Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from mcp.server.auth.routes import create_protected_resource_routes
@@ -35,6 +36,7 @@ _ANONYMOUS = "This server does not check who calls it and serves this machine on
 _MOST_SESSIONS = 1_000
 _TRACING = "OpenTelemetryMiddleware"
 _CALLERS_HEADERS = ("authorization", "content-type", "mcp-protocol-version", "mcp-method", "mcp-name")
+_TALKATIVE = ("mcp.server.sse", "sse_starlette.sse")
 _STATES = "mcp/request-state/v1"
 
 
@@ -42,6 +44,7 @@ class HttpServer:
     """What is served over HTTP: `host`, behind authentication, limits and a gate."""
 
     def __init__(self, app: App, host: Host, worker: Worker | None = None) -> None:
+        _keep_messages_out_of_the_log()
         settings, auth = app.settings, _authentication(app.settings)
         self.host = _without_idle_tracing(host)
         allowed = TransportSecuritySettings(
@@ -67,6 +70,12 @@ class HttpServer:
     async def close(self, patience_seconds: float) -> None:
         """Serve nobody new, and wait until those who were let in are answered or time is up."""
         await self.gate.close(self.host.end_streams, patience_seconds)
+
+
+def _keep_messages_out_of_the_log() -> None:
+    """Silence what logs whole messages: at debug, and one that is malformed as an error."""
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _of_browsers(settings: Settings) -> dict[str, Any]:

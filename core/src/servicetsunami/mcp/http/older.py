@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,8 +29,6 @@ def older_routes(
     host: Host, allowed: TransportSecuritySettings, auth: AuthSettings | None, *, max_request_bytes: int
 ) -> list[Route]:
     """Return the two endpoints of the older transport, as closed as the newer one."""
-    # It logs what clients send: each message at debug, and one that is malformed as an error.
-    logging.getLogger(SseServerTransport.__module__).setLevel(logging.CRITICAL)
     transport = SseServerTransport(_MESSAGES, allowed, max_request_bytes)
     check = TransportSecurityMiddleware(allowed)
 
