@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
@@ -21,6 +22,8 @@ import pytest
 HERE = Path(__file__).parent
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "servicetsunami-tests"
 _INSTALL_SECONDS = 240
+_AS_LOCKED = ("--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
+_SOON = ("--fetch-retries=2", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000")
 SETS = ("node", "claude", "mcpb")
 
 
@@ -38,19 +41,12 @@ def node() -> Path:
     return Path(str(wheel.__file__)).parent / "bin" / "node"
 
 
-@cache
 def installed(name: str) -> Path:
     """Install a set of packages, exactly as locked, unless it is there already; returns its `node_modules`."""
-    source = HERE / name
-    lock = (source / "package-lock.json").read_bytes()
-    target = _CACHE / f"{name}-{hashlib.sha256(lock).hexdigest()[:16]}"
-    _CACHE.mkdir(parents=True, exist_ok=True)
-    with (_CACHE / f"{name}.lock").open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        if not (target / "complete").exists():
-            _install(source, target)
-            (target / "complete").touch()
-    return target / "node_modules"
+    outcome = _outcome(name)
+    if isinstance(outcome, Unavailable):
+        raise outcome
+    return outcome
 
 
 def need(name: str) -> Path:
@@ -81,13 +77,30 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return {"HOME": str(home), "PATH": f"{node().parent}:/usr/bin:/bin", "LANG": "C.UTF-8", "NO_COLOR": "1", **more}
 
 
+@cache
+def _outcome(name: str) -> Path | Unavailable:
+    source = HERE / name
+    lock = (source / "package-lock.json").read_bytes()
+    target = _CACHE / f"{name}-{hashlib.sha256(lock).hexdigest()[:16]}"
+    _CACHE.mkdir(parents=True, exist_ok=True)
+    with (_CACHE / f"{name}.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        try:
+            if not (target / "complete").exists():
+                _install(source, target)
+        except Unavailable as reason:
+            return reason
+        (target / "complete").touch()
+    return target / "node_modules"
+
+
 def _install(source: Path, target: Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
     for file in ("package.json", "package-lock.json"):
         shutil.copy(source / file, target)
     npm = node().parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    command = [str(node()), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
+    command = [str(node()), str(npm), "ci", *_AS_LOCKED, *_SOON]
     path = f"{node().parent}:{os.environ.get('PATH', '')}"
     done = subprocess.run(
         command,
@@ -99,8 +112,8 @@ def _install(source: Path, target: Path) -> None:
         check=False,
     )
     if done.returncode:
-        last = done.stderr.strip().splitlines()[:1]
-        raise Unavailable(f"npm cannot install the packages of {source.name}: {' '.join(last)}")
+        errors = [line for line in done.stderr.splitlines() if line.startswith("npm error")]
+        raise Unavailable(f"npm cannot install the packages of {source.name}: {' '.join(errors[:2])}")
 
 
 def _give_up(reason: str) -> NoReturn:
@@ -110,5 +123,8 @@ def _give_up(reason: str) -> NoReturn:
 
 
 if __name__ == "__main__":
-    for name_of_set in SETS:
-        installed(name_of_set)
+    try:
+        for name_of_set in SETS:
+            installed(name_of_set)
+    except Unavailable as missing:
+        sys.exit(str(missing))
