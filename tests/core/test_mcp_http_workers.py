@@ -15,6 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 from http_lab import AUTHENTICATED, ENVELOPE, STAGE, Served, client_of, post, serving, token
+from mcp.types import EmptyResult, ResourceUpdatedNotification, SubscribeRequest, SubscribeRequestParams
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("mcp_http_workers")]
 ASKS: dict[str, Any] = {"io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}}}}
@@ -124,6 +125,23 @@ async def test_a_change_in_one_process_is_told_to_clients_of_the_other(stage: Se
 
     assert list(told) == ["ResourceUpdated(uri='thing://1')"]
     assert len(set(*told.values())) == 2
+
+
+async def test_an_older_client_is_told_of_changes_in_every_process(stage: Served) -> None:
+    heard: asyncio.Queue[str] = asyncio.Queue()
+
+    async def hear(message: object) -> None:
+        if isinstance(message, ResourceUpdatedNotification):
+            await heard.put(str(message.params.uri))
+
+    processes = set()
+    async with client_of(stage.url, token(), "legacy", message_handler=hear) as client:
+        await client.session.send_request(SubscribeRequest(params=SubscribeRequestParams(uri="thing://2")), EmptyResult)
+        for _ in range(12):
+            processes.add(process_of(await asyncio.to_thread(called, stage, "touch", arguments={"uri": "thing://2"})))
+            assert await asyncio.wait_for(heard.get(), 10) == "thing://2"
+
+    assert len(processes) == 2
 
 
 def test_what_one_process_asked_the_other_can_go_on_with(stage: Served) -> None:
