@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from venv import EnvBuilder
 from zipfile import ZipFile
 
 import anyio
@@ -116,11 +117,11 @@ class Watched:
 
 
 @asynccontextmanager
-async def watched(site: Path, era: str) -> AsyncIterator[Watched]:
+async def watched(site: Path, era: str, python: str = sys.executable) -> AsyncIterator[Watched]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TSUNAMI_")}
     environment = {**inherited, "TSUNAMI_HOME": str(site.parent / "home"), "PYTHONPATH": str(site)}
     server = StdioServerParameters(
-        command=sys.executable, args=["-m", "servicetsunami.cli", "serve"], env=environment, cwd=site.parent
+        command=python, args=["-m", "servicetsunami.cli", "serve"], env=environment, cwd=site.parent
     )
     watched = Watched()
     async with Client(server, mode=era, message_handler=watched.message) as client:
@@ -206,3 +207,26 @@ async def lists(client: Client) -> list[set[str]]:
     """List the tools several times at once, so that every worker answers."""
     answers = await asyncio.gather(*(client.list_tools(cache_mode="bypass") for _ in range(8)))
     return [{tool.name for tool in answer.tools} for answer in answers]
+
+
+async def test_an_editable_install_serves_without_a_restart(site: Path) -> None:
+    sources = site.parent / "sources"
+    wheel = build(site.parent, "tide")
+    environment = site.parent / "environment"
+    EnvBuilder(symlinks=True).create(environment)
+    (packages,) = environment.glob("lib/python*/site-packages")
+    ours = Path(pytest.__file__).parent.parent
+    (packages / "ours.pth").write_text(f"import site; site.addsitedir({str(ours)!r})", encoding="utf-8")
+
+    def install_editable() -> None:
+        install(wheel, sources)
+        (packages / "tide.pth").write_text(str(sources), encoding="utf-8")
+        (sources / "tide_plugin-1.0.dist-info").rename(packages / "tide_plugin-1.0.dist-info")
+
+    async with watched(site, "2026-07-28", str(environment / "bin" / "python")) as served:
+        tools = await served.tools_after(install_editable)
+        connected = await served.call("connect_source", connector="tide", name="sea", config={})
+        tested = await served.call("test_connection", connection_id=connected["connection_id"])
+
+    assert "connect_tide" in tools
+    assert tested["status"] == "success"

@@ -13,8 +13,8 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import redirect_stdout, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import metadata
@@ -22,6 +22,7 @@ from typing import Any, Literal, TypeVar
 
 import pluggy
 
+from servicetsunami.runtime.distributions import Metadata, add_editable_folders, installed_metadata
 from servicetsunami.sdk import (
     ENTRY_POINT_GROUP,
     ConfigError,
@@ -42,10 +43,6 @@ _GROUP = re.compile(r"servicetsunami\.v\d+")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 _REASON_CHARACTERS = 300
 _DESCRIPTION_CHARACTERS = 300
-
-
-Metadata = frozenset[tuple[str, int]]
-"""The folders of metadata of all that is installed, and when each changed."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +141,7 @@ def discover(entry_points: Iterable[metadata.EntryPoint] | None = None, *, allow
 def rediscover(known: Plugins, *, allow: Sequence[str] = ()) -> Plugins:
     """Find every plugin of this moment, after some were installed or uninstalled; raises as `discover` does."""
     importlib.invalidate_caches()
+    add_editable_folders()
     present = {(entry.dist.name, entry.dist.version) for entry in _installed() if entry.dist is not None}
     stays = {_package(one) for one in known.found if (one.distribution, one.version) in present}
     for package in {_package(one) for one in known.found} - stays:
@@ -151,18 +149,6 @@ def rediscover(known: Plugins, *, allow: Sequence[str] = ()) -> Plugins:
         for module in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
             del sys.modules[module]
     return discover(allow=allow)
-
-
-def installed_metadata() -> Metadata:
-    """Return what tells whether anything was installed or uninstalled; it reads folders, and no file."""
-    return frozenset(one for folder in dict.fromkeys(sys.path) for one in _metadata_in(folder or "."))
-
-
-def _metadata_in(folder: str) -> Iterator[tuple[str, int]]:
-    with suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.endswith((".dist-info", ".egg-info")):
-                yield entry.path, entry.stat().st_mtime_ns
 
 
 class _RefusedError(Exception):

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from servicetsunami.plugins import Metadata, installed_metadata
+from servicetsunami.runtime.distributions import Metadata, installed_metadata
 from servicetsunami.sdk import TsunamiError
 
 if TYPE_CHECKING:
