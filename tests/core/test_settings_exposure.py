@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -156,3 +157,12 @@ def test_loopback_is_recognised(host: str) -> None:
 )
 def test_what_only_looks_like_loopback_is_not(host: str) -> None:
     assert not is_loopback(host)
+
+
+def test_several_processes_are_refused_where_there_is_no_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "fork")
+
+    with pytest.raises(ConfigError) as refused:
+        refuse_exposure(made(mcp_workers=2))
+
+    assert refused.value.code == "http_workers_unavailable"

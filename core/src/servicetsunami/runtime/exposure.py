@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -139,12 +140,21 @@ def _refuse_algorithms(settings: Settings) -> None:
 
 
 def _refuse_workers(settings: Settings) -> None:
-    if settings.mcp_workers > 1 and settings.mcp_transport == "sse":
+    if settings.mcp_workers == 1:
+        return
+    if settings.mcp_transport == "sse":
         raise ConfigError(
             "a client of the transport sse stays with one process, so it cannot be served by several",
             code="http_workers_unavailable",
             field="mcp_workers",
             fix="set TSUNAMI_MCP_WORKERS=1, or MCP_TRANSPORT=streamable-http",
+        )
+    if not hasattr(os, "fork"):
+        raise ConfigError(
+            "this system has no fork, so several processes cannot serve one port",
+            code="http_workers_unavailable",
+            field="mcp_workers",
+            fix="set TSUNAMI_MCP_WORKERS=1",
         )
 
 

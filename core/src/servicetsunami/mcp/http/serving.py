@@ -178,13 +178,12 @@ def _until_signalled(worker: Worker | None) -> Iterator[asyncio.Event]:
     def asked() -> None:
         stop.set()
         for number in numbers:
-            loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_DFL)
         if worker is not None:
             loop.remove_reader(worker.lifeline)
 
-    for number in numbers:
-        loop.add_signal_handler(number, asked)
+    for number in numbers:  # not by the loop, which takes none on Windows
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(asked))
     if worker is not None:
         loop.add_reader(worker.lifeline, asked)
     yield stop
