@@ -21,7 +21,7 @@ from mcp.types import (
     UnsubscribeRequestParams,
 )
 
-from servicetsunami.mcp.audience import resources_of
+from servicetsunami.mcp.audience import resource_for, resources_for
 from servicetsunami.mcp.fronting import product_host
 from servicetsunami.mcp.host import Host
 from servicetsunami.operations.app import App
@@ -149,9 +149,10 @@ async def test_a_new_or_deleted_connection_changes_the_list_of_its_tenant_only(a
     await connect(app, OTHER)
     own, foreign = product_host(app, lambda _context: ACME), product_host(app, lambda _context: OTHER)
 
-    async with hearing(own, era) as heard, hearing(foreign, era) as elsewhere:
+    guide = "guide://start"
+    async with hearing(own, era, guide) as heard, hearing(foreign, era, guide) as elsewhere:
         connection_id = await connect(app)
-        await heard.until(ResourcesListChanged())
+        await heard.until(ResourcesListChanged(), ResourceUpdated(uri=guide))
         heard.events.clear()
         await delete_connection(app, ACME, connection_id)
         await heard.until(ResourcesListChanged())
@@ -168,7 +169,8 @@ async def test_what_cannot_be_watched_is_answered_alike_whosever_it_is(app: App,
     table = (run.bronze_table or "").replace(".", "/")
     foreign = [f"run://{run.run_id}", f"datasource://{theirs}/status", f"table://{table}/schema"]
     unknown = ["run://run_none", "datasource://conn_none/tables", "table://a/b/c/preview", "nothing://at/all"]
-    reserved = [event.uri for event in (resources_of("other"),) if isinstance(event, ResourceUpdated)]
+    events = (resources_for("other"), resource_for("default", "guide://start"))
+    reserved = [event.uri for event in events if isinstance(event, ResourceUpdated)]
     host = product_host(app, lambda _context: ACME)
 
     answers = {await refusal(host, era, uri) for uri in (*foreign, *unknown, *reserved)}

@@ -1,7 +1,7 @@
 """Who is told of an event: everybody, or the callers of one tenant.
 
 The events of the SDK name no audience, and the buses between processes carry nothing else. So an event for one tenant
-travels as the update of a resource that no client can ask for.
+travels as the update of a resource that no client can ask for, and becomes what it is where that tenant's clients are.
 """
 
 from __future__ import annotations
@@ -14,24 +14,32 @@ from mcp.shared.subscriptions import ResourcesListChanged, ResourceUpdated
 if TYPE_CHECKING:
     from servicetsunami.mcp.host import ServerEvent, SubscriptionBus
 
-_LIST_OF = "servicetsunami:resources-of:"
+_FOR = "servicetsunami:for:"
 
 
-def resources_of(audience: str) -> ServerEvent:
+def resource_for(audience: str, uri: str) -> ServerEvent:
+    """Return the event that a resource of one audience changed."""
+    return ResourceUpdated(uri=f"{_FOR}{audience}:{uri}")
+
+
+def resources_for(audience: str) -> ServerEvent:
     """Return the event that the list of resources changed for one audience."""
-    return ResourceUpdated(uri=f"{_LIST_OF}{audience}")
+    return resource_for(audience, "")
 
 
 def is_reserved(uri: str) -> bool:
     """Tell whether a URI is one of ours, which no client may watch."""
-    return uri.startswith(_LIST_OF)
+    return uri.startswith(_FOR)
 
 
 def event_for(event: ServerEvent, audience: str) -> ServerEvent | None:
     """Return what an event is for one audience; None if it is for others."""
     if not isinstance(event, ResourceUpdated) or not is_reserved(event.uri):
         return event
-    return ResourcesListChanged() if event == resources_of(audience) else None
+    meant, _, uri = event.uri.removeprefix(_FOR).partition(":")
+    if meant != audience:
+        return None
+    return ResourceUpdated(uri=uri) if uri else ResourcesListChanged()
 
 
 class AudienceBus:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from servicetsunami.mcp.audience import resources_of
+from servicetsunami.mcp.audience import resource_for, resources_for
 from servicetsunami.mcp.host import (
     ResourcesListChanged,
     ResourceUpdated,
@@ -19,6 +19,7 @@ from servicetsunami.mcp.host import (
 if TYPE_CHECKING:
     from servicetsunami.operations.events import Event, Events
 
+_GUIDE = "guide://start"
 _SECONDS_BETWEEN = 0.5
 """What changes more often than this is told once: a client reads it again each time."""
 
@@ -62,14 +63,14 @@ class _Teller:
 
 
 def server_events(event: Event) -> Iterator[ServerEvent]:
-    """Yield what clients are told of an event."""
-    for uri in _uris(event):
-        yield ResourceUpdated(uri=uri)
+    """Yield what clients are told of an event: those of its tenant, or all of them if it is everybody's."""
     if event.kind == "plugins":
-        yield ToolsListChanged()
-        yield ResourcesListChanged()
-    elif event.listed:
-        yield resources_of(event.tenant)
+        yield from (ToolsListChanged(), ResourcesListChanged(), ResourceUpdated(uri=_GUIDE))
+        return
+    for uri in _uris(event):
+        yield resource_for(event.tenant, uri)
+    if event.listed:
+        yield resources_for(event.tenant)
 
 
 def _uris(event: Event) -> Iterator[str]:
@@ -81,5 +82,5 @@ def _uris(event: Event) -> Iterator[str]:
         case "table":
             path = f"tenant_{event.tenant}/{event.id.replace('.', '/', 1)}"
             yield from (f"table://{path}/{part}" for part in ("schema", "preview"))
-        case "plugins":
-            yield "guide://start"
+    if event.listed and event.kind != "run":
+        yield _GUIDE  # it says what there is
