@@ -19,6 +19,7 @@ from servicetsunami.mcp.http.older import older_routes
 from servicetsunami.mcp.http.results import result_routes
 from servicetsunami.mcp.http.sessions import Sessions
 from servicetsunami.mcp.http.verifying import Verifier, make_checker, verified_caller
+from servicetsunami.mcp.secret_page.routes import secret_routes
 from servicetsunami.operations.caller import SCOPES, Caller
 from servicetsunami.runtime.exposure import authenticates, endpoint_of, hosts_of, origins_of
 
@@ -57,7 +58,11 @@ class HttpServer:
             transport_security=allowed,
             auth=auth,
             token_verifier=Verifier(app, make_checker(settings)) if authenticates(settings) else None,
-            custom_starlette_routes=[*health_routes(app, lambda: self.gate.is_closing), *result_routes(app)],
+            custom_starlette_routes=[
+                *health_routes(app, lambda: self.gate.is_closing),
+                *result_routes(app),
+                *secret_routes(app, hosts_of(settings)),
+            ],
         )
         # Before the SDK's own, which would name only the scope that every call needs.
         inner.router.routes[:0] = _resource_routes(settings)
