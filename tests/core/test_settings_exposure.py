@@ -166,3 +166,20 @@ def test_several_processes_are_refused_where_there_is_no_fork(monkeypatch: pytes
         refuse_exposure(made(mcp_workers=2))
 
     assert refused.value.code == "http_workers_unavailable"
+
+
+@pytest.mark.parametrize(
+    ("settings", "endpoint"),
+    [
+        ({}, "http://127.0.0.1:8085/mcp"),
+        ({"mcp_host": "::1", "mcp_port": 9000}, "http://[::1]:9000/mcp"),
+        ({"mcp_allowed_hosts": "localhost:9000"}, "http://127.0.0.1:8085/mcp"),
+        ({"mcp_host": "0.0.0.0", "mcp_allowed_hosts": "mcp.internal, other"}, "http://mcp.internal:8085/mcp"),
+        ({"mcp_host": "0.0.0.0", "mcp_allowed_hosts": "mcp.internal:*"}, "http://mcp.internal:8085/mcp"),
+        ({"mcp_host": "0.0.0.0", "mcp_allowed_hosts": "mcp.internal:8443"}, "http://mcp.internal:8443/mcp"),
+        ({**AUTH, "mcp_host": "0.0.0.0", "mcp_allowed_hosts": "mcp.internal"}, "https://mcp.example.com/mcp"),
+    ],
+    ids=str,
+)
+def test_the_endpoint_is_where_clients_reach_it(settings: dict[str, Any], endpoint: str) -> None:
+    assert endpoint_of(made(**settings)) == endpoint

@@ -28,9 +28,13 @@ def audience_of(settings: Settings) -> str | None:
 
 
 def endpoint_of(settings: Settings) -> str:
-    """Return the address by which clients reach the server over HTTP."""
-    host = f"[{settings.mcp_host}]" if ":" in settings.mcp_host else settings.mcp_host
-    return settings.mcp_public_url or f"http://{host}:{settings.mcp_port}/mcp"
+    """Return the address by which clients reach the server over HTTP: the public one, or what comes nearest to it."""
+    if settings.mcp_public_url:
+        return settings.mcp_public_url
+    listening = f"[{settings.mcp_host}]" if ":" in settings.mcp_host else settings.mcp_host
+    named = [] if is_loopback(settings.mcp_host) else _foreign_hosts(settings)
+    host = named[0].removesuffix(":*") if named else listening
+    return f"http://{host}/mcp" if host.rpartition(":")[2].isdigit() else f"http://{host}:{settings.mcp_port}/mcp"
 
 
 def hosts_of(settings: Settings) -> tuple[str, ...]:
