@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from locked import PASSWORD, LockedApp, locked_app
 
-from servicetsunami.operations.caller import Caller
 from servicetsunami.operations import connections
+from servicetsunami.operations.caller import Caller
 from servicetsunami.sdk import ConfigError, TsunamiError
 
 ME = Caller("default")
