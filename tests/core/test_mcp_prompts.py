@@ -155,6 +155,8 @@ async def test_arguments_are_completed_from_the_callers_own(app: App, era: str) 
     async with client_of(app, era) as client:
         assert (await completed(client, "explore_source", "connection", "BACK"))[0] == "back garden"
         assert await completed(client, "generate_query", "tables", "oak") == ["bronze.oak"]
+        assert await completed(client, "generate_query", "tables", "silver.elm, OA") == ["silver.elm, bronze.oak"]
+        assert await completed(client, "generate_query", "tables", "bronze.oak,") == []
         assert await completed(client, "connect_source", "connector", "gard") == ["garden"]
         assert len(await completed(client, "explain_failed_run", "run_id", "")) == 1
         assert await completed(client, "generate_query", "question", "") == []

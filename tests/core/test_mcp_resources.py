@@ -172,13 +172,20 @@ async def test_what_is_newest_is_listed_first(app: App, landed: Landed, era: str
     await sync_to_bronze(app, OWNER, landed.connection_id, "elm")
 
     async with client_of(app, era) as client:
-        listed = [str(one.uri) for one in (await client.list_resources()).resources]
+        resources = (await client.list_resources()).resources
 
+    listed = [one.uri for one in resources]
     sources = [uri for uri in listed if uri.startswith("datasource:")]
     names = [uri.split("/")[4] for uri in listed if uri.startswith("table:")]
     assert listed[0] == "guide://start"
+    assert all(one.annotations and one.annotations.audience for one in resources if not one.uri.startswith("ui:"))
+    assert all(one.annotations.last_modified for one in resources if one.annotations and is_dated(one.uri))
     assert f"{later.connection_id}/" in sources[0]
     assert names == ["elm", "elm", "oak", "oak"]
+
+
+def is_dated(uri: str) -> bool:
+    return uri.startswith(("table:", "run:")) or uri.endswith("/status")
 
 
 async def test_no_more_of_a_kind_is_listed_than_a_person_looks_through(

@@ -48,6 +48,7 @@ TABLES = Argument(
     "Tables to use, with commas between them; what there is is named if left out.",
     required=False,
     complete=tables,
+    many=True,
 )
 CONNECTOR = Argument("connector", "Connector", "Which connector to use, such as postgres.", complete=connectors)
 RUN = Argument(

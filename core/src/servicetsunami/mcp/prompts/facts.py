@@ -83,6 +83,7 @@ def connection_status(status: ConnectionStatus) -> str:
         f"Connector: {one.connector}{'' if one.available else ' (not installed)'}",
         f"Settings: {settings}",
         f"Secrets stored: {', '.join(one.secrets) or 'none'}",
+        *(f"Secret {name}: read from {place}" for name, place in one.secret_refs.items()),
         f"Last test: {one.status}{f' at {one.tested_at.isoformat()}' if one.tested_at else ''}",
         problem_text(status.problem) if status.problem else "",
         *(f"{run.run_id} {run.table_name or ''}: {run.status} {run.message}" for run in status.runs),

@@ -15,7 +15,7 @@ from servicetsunami.mcp.prompts.connecting import (
     EXPLORE_SOURCE,
     TROUBLESHOOT_CONNECTION,
 )
-from servicetsunami.mcp.prompts.spec import PromptSpec
+from servicetsunami.mcp.prompts.spec import Argument, PromptSpec
 from servicetsunami.mcp.resources.family import matching
 from servicetsunami.mcp.text import problem_text
 from servicetsunami.sdk import TsunamiError
@@ -70,7 +70,7 @@ class Prompts:
         if found is None or found.complete is None:
             return ()
         try:
-            return matching(await found.complete(self._app, caller, others), begun)
+            return _completed(found, await found.complete(self._app, caller, others), begun)
         except TsunamiError:  # whoever types a name is not stopped by a source or a lakehouse that does not answer
             return ()
 
@@ -88,6 +88,15 @@ def _wire(prompt: PromptSpec) -> Prompt:
         for one in prompt.arguments
     ]
     return Prompt(name=prompt.name, title=prompt.title, description=prompt.description, arguments=arguments)
+
+
+def _completed(argument: Argument, values: Sequence[str], begun: str) -> list[str]:
+    """Return what fits; of several with commas between them the last is completed, by those not named before."""
+    if not argument.many or "," not in begun:
+        return matching(values, begun)
+    before, _, last = begun.rpartition(",")
+    named = {one.strip() for one in before.split(",")}
+    return [f"{before}, {value}" for value in matching(values, last.strip()) if value not in named]
 
 
 def _checked(prompt: PromptSpec, arguments: Mapping[str, str]) -> dict[str, str]:

@@ -31,6 +31,8 @@ class Argument:
     required: bool = True
     complete: Complete | None = None
     """None for what nobody can guess."""
+    many: bool = False
+    """Whether it names several, with commas between them."""
 
 
 @dataclass(frozen=True)

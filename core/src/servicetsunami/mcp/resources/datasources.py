@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 
 from mcp.types import ReadResourceResult, Resource, ResourceTemplate
 
-from servicetsunami.mcp.resources.family import FOR_BOTH, JSON, MOST_LISTED, as_json, matching, unknown_resource
+from servicetsunami.mcp.resources.family import JSON, MOST_LISTED, as_json, for_both, matching, unknown_resource
 from servicetsunami.operations.answers.visible import visible
 from servicetsunami.operations.connections import connection_status
 from servicetsunami.operations.glances import glance_at_tables
 from servicetsunami.sdk import NotFound, TsunamiError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from servicetsunami.operations.app import App
     from servicetsunami.operations.caller import Caller
+    from servicetsunami.records import Connection
 
 _URI = re.compile(r"datasource://(conn_[0-9a-f]{1,64})/(status|tables)")
 _PARTS = {
@@ -26,7 +29,7 @@ _PARTS = {
         "The tables a connection may read, with keys, cursors and how each can be synced.",
     ),
 }
-_MOST_TABLES = 200
+_PRIORITY = {"status": 0.8, "tables": 0.6}
 
 
 class Datasources:
@@ -50,7 +53,7 @@ class Datasources:
                 title=f"{title}: {visible(one.name)}",
                 description=description,
                 mime_type=JSON,
-                annotations=FOR_BOTH,
+                annotations=for_both(_PRIORITY[part], _last_tested(one) if part == "status" else None),
             )
             for one in newest
             for part, (title, description) in _PARTS.items()
@@ -78,7 +81,7 @@ class Datasources:
         try:
             if found[2] == "status":
                 return as_json(uri, await connection_status(self._app, caller, found[1]))
-            return as_json(uri, await glance_at_tables(self._app, caller, found[1], limit=_MOST_TABLES))
+            return as_json(uri, await glance_at_tables(self._app, caller, found[1]))
         except NotFound as error:
             if error.code != "connection_not_found":
                 return as_json(uri, error.problem())
@@ -97,3 +100,7 @@ class Datasources:
         named = set(matching((one.name for one in connections), begun))
         by_id = matching((one.id for one in connections), begun)
         return list(dict.fromkeys([*by_id, *(one.id for one in connections if one.name in named)]))
+
+
+def _last_tested(connection: Connection) -> datetime:
+    return connection.tested_at or connection.created_at

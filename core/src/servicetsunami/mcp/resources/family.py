@@ -11,18 +11,25 @@ from servicetsunami.mcp.surface import unknown_resource
 from servicetsunami.sdk import PermanentError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pydantic import BaseModel
 
     from servicetsunami.operations.caller import Caller
 
 JSON = "application/json"
 MARKDOWN = "text/markdown"
-FOR_MODELS = Annotations(audience=["assistant"])
-FOR_BOTH = Annotations(audience=["user", "assistant"])
+FOR_MODELS = Annotations(audience=["assistant"], priority=0.3)
 MOST_LISTED = 500
 """How many of a kind are listed, the newest first; every other one can be read by its URI."""
 MOST_BYTES = 256 * 1024
 """How long the contents of a resource may be."""
+
+
+def for_both(priority: float, changed: datetime | None = None) -> Annotations:
+    """Return the annotations of what people and models read; the more useful, the nearer to 1."""
+    last_modified = changed.isoformat() if changed else None
+    return Annotations(audience=["user", "assistant"], priority=priority, last_modified=last_modified)
 
 
 class Family(Protocol):
@@ -77,7 +84,6 @@ def matching(values: Iterable[str], begun: str) -> list[str]:
 
 
 __all__ = [
-    "FOR_BOTH",
     "FOR_MODELS",
     "JSON",
     "MARKDOWN",
@@ -86,6 +92,7 @@ __all__ = [
     "Family",
     "as_json",
     "as_markdown",
+    "for_both",
     "matching",
     "unknown_resource",
 ]

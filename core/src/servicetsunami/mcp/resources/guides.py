@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mcp.types import Annotations, ReadResourceResult, Resource, ResourceTemplate
+from mcp.types import ReadResourceResult, Resource, ResourceTemplate
 
 from servicetsunami.mcp.instructions import instructions
-from servicetsunami.mcp.resources.family import MARKDOWN, as_markdown, unknown_resource
+from servicetsunami.mcp.resources.family import MARKDOWN, as_markdown, for_both, unknown_resource
 from servicetsunami.operations.answers.visible import visible
 from servicetsunami.operations.connections import list_connections
 from servicetsunami.operations.tables import list_tables
@@ -44,7 +44,7 @@ class Guides:
                 title="How to begin",
                 description="What this server does, the usual way through it, and what is connected now.",
                 mime_type=MARKDOWN,
-                annotations=Annotations(audience=["user", "assistant"], priority=1.0),
+                annotations=for_both(1.0),
             )
         ]
 

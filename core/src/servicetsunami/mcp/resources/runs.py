@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mcp.types import Annotations, ReadResourceResult, Resource, ResourceTemplate
+from mcp.types import ReadResourceResult, Resource, ResourceTemplate
 
-from servicetsunami.mcp.resources.family import JSON, as_json, matching, unknown_resource
+from servicetsunami.mcp.resources.family import JSON, as_json, for_both, matching, unknown_resource
 from servicetsunami.operations.answers.visible import visible
 from servicetsunami.operations.sync import get_run, list_runs
 from servicetsunami.sdk import TsunamiError
@@ -74,5 +74,5 @@ def _resource(run: RunView) -> Resource:
         title=f"{run.kind} of {visible(run.table_name or 'several tables')}: {run.status}",
         description=_ABOUT,
         mime_type=JSON,
-        annotations=Annotations(audience=["user", "assistant"], last_modified=moment.isoformat()),
+        annotations=for_both(0.5 if run.status == "succeeded" else 0.7, moment),
     )

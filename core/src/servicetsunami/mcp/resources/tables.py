@@ -105,5 +105,5 @@ def _resource(table: TableView, part: str) -> Resource:
         title=f"{title}: {table.table}",
         description=description,
         mime_type=JSON,
-        annotations=Annotations(audience=["assistant"], last_modified=modified),
+        annotations=Annotations(audience=["assistant"], priority=0.6, last_modified=modified),
     )
