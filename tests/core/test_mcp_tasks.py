@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import pytest
 from gardens import Garden
 from mcp import Client, MCPError
-from mcp.client.extension import ClientExtension, ResultClaim, advertise
+from mcp.client.extension import advertise
 from mcp.types import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
     MISSING_REQUIRED_CLIENT_CAPABILITY,
     CallToolResult,
-    Request,
-    RequestParams,
-    Result,
 )
+from task_client import ask, begin, client_of, settled
 
 from servicetsunami.mcp.arguments import TenantArguments
 from servicetsunami.mcp.fronting import product_host
@@ -38,65 +36,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 LOCAL = Caller("default")
 _UNTIL_A_TASK_SECONDS = 0.2
-
-
-class AnyParams(RequestParams):
-    task_id: str
-    input_responses: dict[str, Any] | None = None
-
-
-class AnyRequest(Request[AnyParams, str]):
-    params: AnyParams
-
-
-class Created(Result):
-    result_type: Literal["task"]
-    task_id: str
-    status: str
-    ttl_ms: int | None
-
-
-class Told(Result):
-    task_id: str = ""
-    status: str = ""
-    status_message: str = ""
-    result: dict[str, Any] | None = None
-    error: dict[str, Any] | None = None
-    input_requests: dict[str, Any] | None = None
-
-
-class KnowsTasks(ClientExtension):
-    identifier = Tasks.identifier
-
-    def claims(self) -> list[ResultClaim[Created]]:
-        async def leave(_created: Created, _context: object) -> CallToolResult:
-            raise AssertionError("the tests resolve tasks themselves")
-
-        return [ResultClaim(result_type="task", model=Created, resolve=leave)]
-
-
-def client_of(host: Host) -> Client:
-    return Client(host, mode="2026-07-28", extensions=[KnowsTasks()])
-
-
-async def begin(client: Client, name: str, **arguments: Any) -> str:
-    created = await client.session.call_tool(name, arguments, allow_claimed=True)
-    assert isinstance(created, Created), created
-    return created.task_id
-
-
-async def ask(client: Client, method: str, task_id: str, responses: Mapping[str, Any] | None = None) -> Told:
-    answers = None if responses is None else dict(responses)
-    params = AnyParams(task_id=task_id, input_responses=answers)
-    return await client.session.send_request(AnyRequest(method=method, params=params), Told)
-
-
-async def settled(client: Client, task_id: str, *, until: str = "") -> Told:
-    while True:
-        told = await ask(client, "tasks/get", task_id)
-        if told.status != "working" and until in ("", told.status):
-            return told
-        await asyncio.sleep(0.01)
 
 
 async def refusal(client: Client, method: str, task_id: str) -> tuple[int, str]:
