@@ -59,7 +59,7 @@ def test_an_allowed_file_is_read_without_its_last_line_end(tmp_path: Path, place
         "file:{place}//shop",
         "file:relative",
         "file:{home}/master.key",
-        "keyring:servicetsunami//root/home",
+        "keyring:servicetsunami//keys/home",
         "keyring:other/shop",
         "http://example.com/secret",
         "SHOP_PASSWORD",
