@@ -72,6 +72,22 @@ def test_a_secret_in_a_setting_is_refused_with_another_way() -> None:
     assert "hunter2" not in f"{caught.value.problem()}"
 
 
+def test_a_secret_that_is_referred_to_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", Keyboard())
+
+    given = Given.parse(settings=["host=db"], secret=["password=env:SHOP_PASSWORD"])
+
+    assert gather(ShopSource, given) == {"host": "db"}
+    assert given.secret_refs == {"password": "env:SHOP_PASSWORD"}
+
+
+def test_a_reference_for_what_is_no_secret_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no secret 'pasword'") as caught:
+        gather(ShopSource, Given.parse(settings=["host=db"], secret=["pasword=env:SHOP_PASSWORD"]))
+
+    assert caught.value.problem().did_you_mean == ("password",)
+
+
 def test_secrets_come_from_the_environment_and_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOP_PASSWORD", "from env")
 

@@ -25,6 +25,8 @@ class Given:
     """Texts by name; several where `--set` was repeated."""
     secrets: dict[str, str]
     streams: Json
+    secret_refs: dict[str, str]
+    """Where secrets lie, by name."""
 
     @classmethod
     def parse(
@@ -33,6 +35,7 @@ class Given:
         settings: list[str] | None = None,
         secret_env: list[str] | None = None,
         secret_stdin: str | None = None,
+        secret: list[str] | None = None,
         stream: list[str] | None = None,
     ) -> Given:
         """Read the options; raises `ConfigError` for one that is not well formed."""
@@ -42,7 +45,7 @@ class Given:
         secrets = {name: _from_environment(variable) for name, variable in pairs("--secret-env", secret_env)}
         if secret_stdin:
             secrets[secret_stdin] = sys.stdin.read().removesuffix("\n").removesuffix("\r")
-        return cls(repeated, secrets, _streams(stream))
+        return cls(repeated, secrets, _streams(stream), dict(pairs("--secret", secret)))
 
 
 def gather(connector: type[Source[Any]], given: Given) -> Json:
@@ -52,7 +55,7 @@ def gather(connector: type[Source[Any]], given: Given) -> Json:
     _refuse_unknown_secrets(given, secret)
     config: Json = {name: _value(fields.get(name), texts) for name, texts in given.settings.items()}
     config |= given.secrets
-    missing = {name: field for name, field in fields.items() if name not in config}
+    missing = {name: field for name, field in fields.items() if name not in config and name not in given.secret_refs}
     if sys.stdin.isatty():
         return config | _ask(missing, secret)
     _require_secrets([name for name, field in missing.items() if name in secret and field.is_required()])
@@ -71,7 +74,7 @@ def _refuse_open_secrets(given: Given, secret: tuple[str, ...]) -> None:
 
 
 def _refuse_unknown_secrets(given: Given, secret: tuple[str, ...]) -> None:
-    for name in given.secrets:
+    for name in (*given.secrets, *given.secret_refs):
         if name not in secret:
             raise ConfigError(
                 f"this connector has no secret '{name}'",
@@ -144,7 +147,7 @@ def _from_environment(variable: str) -> str:
 
 
 def _other_ways(name: str) -> str:
-    return f"--secret-env {name}=VARIABLE or --secret-stdin {name}"
+    return f"--secret-env {name}=VARIABLE, --secret-stdin {name} or --secret {name}=file:/PATH"
 
 
 def _text(given: str) -> str:

@@ -22,6 +22,14 @@ SecretEnv = Annotated[
 SecretStdin = Annotated[
     str | None, typer.Option("--secret-stdin", metavar="NAME", help="A secret to read from standard input.")
 ]
+SecretRef = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--secret",
+        metavar="NAME=REFERENCE",
+        help="Where a secret lies that is not to be stored: env:NAME, file:/PATH or keyring:SERVICE/NAME.",
+    ),
+]
 StreamSettings = Annotated[
     list[str] | None,
     typer.Option(
@@ -32,27 +40,30 @@ StreamSettings = Annotated[
 ]
 
 
-def connect(
+def connect(  # noqa: PLR0913, PLR0917 - each option of a command is a parameter
     context: typer.Context,
     connector: Annotated[str, typer.Argument(help="Which connector; `tsunami plugins` lists them.")],
     name: Annotated[str, typer.Option("--name", help="A name for the connection, of your choice.")],
     settings: Settings = None,
     secret_env: SecretEnv = None,
     secret_stdin: SecretStdin = None,
+    secret: SecretRef = None,
     stream: StreamSettings = None,
     as_json: AsJson = False,
 ) -> None:
     """Connect a source and test it.
 
     Its settings are stored, its secrets encrypted. Secrets are asked for without echo; off a terminal they come from
-    --secret-env or --secret-stdin, and are never taken from --set. Connecting again under the same name replaces the
-    settings.
+    --secret-env or --secret-stdin, and are never taken from --set. With --secret they are not stored, but read where
+    they lie each time. Connecting again under the same name replaces the settings.
     """
     from servicetsunami.cli.connecting import Given, gather
     from servicetsunami.cli.show.sources import show_connected
     from servicetsunami.operations.connections import connect_source
 
-    given = Given.parse(settings=settings, secret_env=secret_env, secret_stdin=secret_stdin, stream=stream)
+    given = Given.parse(
+        settings=settings, secret_env=secret_env, secret_stdin=secret_stdin, secret=secret, stream=stream
+    )
     result = perform(
         context,
         lambda app, caller: connect_source(
@@ -62,6 +73,7 @@ def connect(
             name=name,
             config=gather(app.plugins.connector(connector), given),
             streams=given.streams,
+            secret_refs=given.secret_refs,
         ),
     )
     emit(result, show_connected, as_json=as_json)
