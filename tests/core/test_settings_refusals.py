@@ -38,6 +38,17 @@ def test_the_variables_of_other_programs_are_left_alone(tmp_path: Path) -> None:
     assert set(loaded.origins.values()) == {"default"}
 
 
+def test_a_secret_of_a_source_is_no_setting_and_lies_in_the_environment_itself(tmp_path: Path) -> None:
+    loaded = load_settings(environ={"TSUNAMI_SECRET_SHOP": _CANARY}, cwd=tmp_path)
+    (tmp_path / ".env").write_text(f"TSUNAMI_SECRET_SHOP={_CANARY}\n", encoding="utf-8")
+
+    error = _refusal(lambda: load_settings(environ={}, cwd=tmp_path))
+
+    assert set(loaded.origins.values()) == {"default"}
+    assert error.code == "unknown_setting"
+    assert _CANARY not in str(error.problem())
+
+
 @pytest.mark.parametrize("name", ["tsunami.toml", ".env"])
 def test_an_unknown_name_in_a_file_is_refused_with_that_file(tmp_path: Path, name: str) -> None:
     text = "tennant = 'acme'" if name == "tsunami.toml" else "TSUNAMI_TENNANT=acme"

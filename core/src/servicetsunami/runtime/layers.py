@@ -12,7 +12,7 @@ from typing import Any
 
 import platformdirs
 
-from servicetsunami.runtime.settings import APPLICATION, PREFIX, VARIABLES, Settings
+from servicetsunami.runtime.settings import APPLICATION, PREFIX, SECRETS, VARIABLES, Settings
 from servicetsunami.sdk import ConfigError, nearest
 
 FILE_NAME = "tsunami.toml"
@@ -42,7 +42,9 @@ def from_flags(flags: Mapping[str, object], cwd: Path) -> Layer:
 
 def from_environment(environ: Mapping[str, str], cwd: Path) -> Layer:
     """Read the variables that are ours; an empty one counts as not set."""
-    names = _variables(environ, "the environment")
+    # Only here: what a `.env` file says of them reaches nobody who looks into the environment.
+    ours = {variable: value for variable, value in environ.items() if not _holds_a_secret(variable)}
+    names = _variables(ours, "the environment")
     values = {name: environ[variable] for name, variable in names.items()}
     origins = {name: f"environment {variable}" for name, variable in names.items()}
     return Layer(_with_home(values, cwd), origins)
@@ -101,6 +103,10 @@ def _variables(environ: Mapping[str, str], place: str) -> dict[str, str]:
         if variable.startswith(PREFIX) and variable not in {*VARIABLES, *READ_ELSEWHERE, *_READ_BY_TESTS}:
             raise _unknown(variable, place, nearest(variable, VARIABLES))
     return {name: variable for variable, name in VARIABLES.items() if environ.get(variable)}
+
+
+def _holds_a_secret(variable: str) -> bool:
+    return variable.startswith(SECRETS) and variable not in VARIABLES
 
 
 def _with_home(values: Mapping[str, Any], base: Path) -> dict[str, Any]:

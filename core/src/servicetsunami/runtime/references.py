@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from servicetsunami.runtime.settings import APPLICATION, VARIABLES
+from servicetsunami.runtime.settings import APPLICATION, SECRETS, VARIABLES
 from servicetsunami.sdk import ConfigError, PermanentError
 
-BY_DEFAULT = ("env:TSUNAMI_SECRET_*", f"keyring:{APPLICATION}/*")
+BY_DEFAULT = (f"env:{SECRETS}*", f"keyring:{APPLICATION}/*")
 _TENANT = "{tenant}"
 _MOST_BYTES = 64 * 1024
 _PLACES = {

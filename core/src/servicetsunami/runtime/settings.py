@@ -13,6 +13,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 APPLICATION = "servicetsunami"
 PREFIX = "TSUNAMI_"
+SECRETS = f"{PREFIX}SECRET_"
+"""Variables that begin so hold secrets of sources, to which connections may refer."""
 
 _FOREIGN = frozenset(
     {
