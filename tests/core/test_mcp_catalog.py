@@ -169,12 +169,38 @@ def test_the_older_name_of_sync_is_callable_but_not_listed() -> None:
 def test_a_connect_tool_takes_the_connectors_own_settings_flat() -> None:
     schema = build_catalog(connectors("tea"), Lake).callable["connect_tea"].input_schema
 
-    assert list(schema["properties"]) == ["host", "port", "mode", "nested", "password", "name", "tenant_id"]
-    assert schema["required"] == ["host", "password", "name"]
+    assert list(schema["properties"]) == [
+        "host",
+        "port",
+        "mode",
+        "nested",
+        "password",
+        "name",
+        "secret_refs",
+        "tenant_id",
+    ]
+    assert schema["required"] == ["host", "name"]
     assert schema["additionalProperties"] is False
     assert schema["properties"]["mode"] == {"enum": ["hot", "cold"], "type": "string"}
     assert schema["properties"]["password"]["writeOnly"] is True
     assert "$ref" not in json.dumps(schema)
+
+
+def test_where_secrets_are_forbidden_no_tool_takes_one() -> None:
+    catalog = build_catalog(connectors("tea"), Lake, secrets="forbid")
+
+    tool = catalog.callable["connect_tea"]
+    assert list(tool.input_schema["properties"]) == [
+        "host",
+        "port",
+        "mode",
+        "nested",
+        "name",
+        "secret_refs",
+        "tenant_id",
+    ]
+    assert tool.withheld == ("password",)
+    assert "password" not in json.dumps(tool.input_schema).lower()
 
 
 def test_connect_source_offers_every_installed_connector() -> None:
@@ -202,18 +228,12 @@ def test_the_list_stays_within_its_budget_whatever_is_installed(count: int) -> N
 
 
 def test_connect_tools_fill_the_room_in_a_fixed_order() -> None:
-    many = connectors("zebra", "alpaca", "sheets", "rest", "files", "postgres", *(f"tea{n:02}" for n in range(40)))
+    many = connectors("zebra", "alpaca", "rest", "files", "postgres", *(f"tea{n:02}" for n in range(40)))
 
     catalog = build_catalog(many, Lake)
 
     connect = [name for name in names(catalog) if name.startswith("connect_") and name != "connect_source"]
-    assert connect[:5] == [
-        "connect_postgres",
-        "connect_files",
-        "connect_rest",
-        "connect_sheets",
-        "connect_alpaca",
-    ]
+    assert connect[:4] == ["connect_postgres", "connect_files", "connect_rest", "connect_alpaca"]
     assert "connect_zebra" not in connect
     assert catalog.callable["connect_zebra"].title == "Connect Tea"
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from servicetsunami.mcp.arguments import check_choices, check_names, parse
+from servicetsunami.mcp.arguments import check_choices, check_names, check_withheld, parse
 from servicetsunami.mcp.asking import NeedsInput
 from servicetsunami.mcp.spec import ToolCall, ToolSpec
 from servicetsunami.mcp.text import problem_text
@@ -63,6 +63,7 @@ def _text(text: str) -> str:
 
 
 async def _run(spec: ToolSpec, call: ToolCall, arguments: Mapping[str, Any]) -> Result:
+    check_withheld(arguments, spec.withheld)
     check_names(spec.name, arguments, tuple(spec.input_schema["properties"]))
     check_choices(spec.name, arguments, spec.choices)
     parsed = parse(spec.name, arguments, spec.arguments)

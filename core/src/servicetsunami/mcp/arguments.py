@@ -8,9 +8,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from servicetsunami.mcp.schemas import config_properties
+from servicetsunami.operations.connecting import secret_not_accepted
 from servicetsunami.operations.stream_settings import StreamSettings
 from servicetsunami.sdk import ConfigError, Json, nearest
 
+SecretRefs = Annotated[
+    dict[str, str] | None, Field(description="Secrets to read at env:, file: or keyring:, by setting.")
+]
 ConnectionId = Annotated[str, Field(description="Id of a connection, from connect_* or list_connections.")]
 RunId = Annotated[str, Field(description="Id of a run, from sync_to_bronze.")]
 TenantId = Annotated[str | None, Field(description="Leave out: your own tenant is used.")]
@@ -50,6 +54,7 @@ class ConnectSource(TenantArguments):
         Json | None,
         Field(description="Settings per source table. Seldom needed.", json_schema_extra=_stream_schema),
     ] = None
+    secret_refs: SecretRefs = None
 
 
 class ConnectTo(TenantArguments):
@@ -63,6 +68,12 @@ class ConnectTo(TenantArguments):
     def config(self) -> Json:
         """The connector's settings; null is as good as left out."""
         return {name: value for name, value in (self.model_extra or {}).items() if value is not None}
+
+
+class ConnectWithSecrets(ConnectTo):
+    """Arguments of connect_<connector> where some of its settings are secrets."""
+
+    secret_refs: SecretRefs = None
 
 
 class ListConnections(Arguments):
@@ -154,6 +165,13 @@ def check_names(tool: str, arguments: Mapping[str, Any], known: Sequence[str]) -
     for name in arguments:
         if name not in known:
             raise _unknown(tool, name, known)
+
+
+def check_withheld(arguments: Mapping[str, Any], withheld: Sequence[str]) -> None:
+    """Raise `ConfigError` (`secret_not_accepted`) for a secret; never repeats it."""
+    for name in withheld:
+        if arguments.get(name) is not None:
+            raise secret_not_accepted(name)
 
 
 def check_choices(tool: str, arguments: Mapping[str, Any], choices: Mapping[str, Sequence[Any]]) -> None:

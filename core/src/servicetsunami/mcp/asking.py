@@ -73,6 +73,13 @@ class Asking:
             return False if answer.action == "decline" else None
         return (answer.content or {}).get("confirm") is True
 
+    def refused(self, key: str) -> bool:
+        """Tell whether the client answered what the call asked before, and not with yes."""
+        given: Any = (self._params.input_responses or {}).get(key)
+        if given is None or self.state is None:
+            return False
+        return ElicitResult.model_validate(given if isinstance(given, dict) else given.model_dump()).action != "accept"
+
     async def open_page(self, key: str, message: str, url: str, page_id: str, state: str = "") -> bool:
         """Ask to open a page; True if the client says it was opened. Call it only if `can_open_page`."""
         page = ElicitRequestURLParams(message=message, url=url, elicitation_id=self._legacy(page_id))

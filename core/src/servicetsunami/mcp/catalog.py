@@ -8,7 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from servicetsunami.mcp import tools
-from servicetsunami.mcp.connecting import SourceClass, connect_source_tool, connect_tool, in_listing_order
+from servicetsunami.mcp.connecting import (
+    SecretsInTools,
+    SourceClass,
+    connect_source_tool,
+    connect_tool,
+    in_listing_order,
+)
 from servicetsunami.mcp.spec import Catalog, ToolSpec
 from servicetsunami.mcp.wire import wire_json
 from servicetsunami.operations.sync import SYNC_MODES
@@ -22,23 +28,28 @@ MOST_TOKENS = 9_000
 _BYTES_A_TOKEN = 4
 
 
-def catalog_of(app: App) -> Catalog:
-    """Make the catalog of an app: for what is installed, as its settings allow."""
-    return build_catalog(app.plugins.connectors, app.warehouse_class, read_only=app.settings.read_only)
+def catalog_of(app: App, *, local: bool = True) -> Catalog:
+    """Make the catalog of an app: for what is installed, as its settings allow those at this machine, or others."""
+    secrets = app.settings.secrets_in_tools or ("allow" if local else "forbid")
+    return build_catalog(app.plugins.connectors, app.warehouse_class, read_only=app.settings.read_only, secrets=secrets)
 
 
 def build_catalog(
-    connectors: Mapping[str, SourceClass], warehouse: type[Sink[Any]] | None, *, read_only: bool = False
+    connectors: Mapping[str, SourceClass],
+    warehouse: type[Sink[Any]] | None,
+    *,
+    read_only: bool = False,
+    secrets: SecretsInTools = "allow",
 ) -> Catalog:
     """Make the catalog for what is installed; `warehouse` is the active sink if it can be asked.
 
     `connect_<connector>` tools are listed while there is room; the others, and the older name `sync_table_to_bronze`,
     can be called all the same. In read-only mode there are no tools that change something.
     """
-    general = _general(connectors, warehouse)
+    general = _general(connectors, warehouse, secrets)
     if read_only:
         return Catalog.of(*(tool for tool in map(_reading, general) if tool.hints.read_only))
-    listed, unlisted = _fill(general, connectors)
+    listed, unlisted = _fill(general, connectors, secrets)
     aliases = {tool.name: tool for tool in unlisted}
     sync = next((tool for tool in general if tool.name == "sync_to_bronze"), None)
     if sync is not None:
@@ -51,8 +62,10 @@ def listed_tokens(catalog: Catalog) -> int:
     return sum(map(_tokens, catalog.listed))
 
 
-def _general(connectors: Mapping[str, SourceClass], warehouse: type[Sink[Any]] | None) -> list[ToolSpec]:
-    connecting = [connect_source_tool(connectors)] if connectors else []
+def _general(
+    connectors: Mapping[str, SourceClass], warehouse: type[Sink[Any]] | None, secrets: SecretsInTools
+) -> list[ToolSpec]:
+    connecting = [connect_source_tool(connectors, secrets)] if connectors else []
     reading = [tools.TEST_CONNECTION, tools.LIST_SOURCE_TABLES, _sync_tool(connectors)] if connectors else []
     asking = [tools.QUERY_SQL, tools.LIST_TABLES, tools.DESCRIBE_TABLE] if warehouse else []
     queryable = any(issubclass(cls, Queryable) for cls in connectors.values())
@@ -84,13 +97,15 @@ def _sync_tool(connectors: Mapping[str, SourceClass]) -> ToolSpec:
     )
 
 
-def _fill(general: list[ToolSpec], connectors: Mapping[str, SourceClass]) -> tuple[list[ToolSpec], list[ToolSpec]]:
+def _fill(
+    general: list[ToolSpec], connectors: Mapping[str, SourceClass], secrets: SecretsInTools
+) -> tuple[list[ToolSpec], list[ToolSpec]]:
     """Return the tools to list, connect tools after connect_source, and the connect tools there is no room for."""
     room = MOST_TOKENS - sum(map(_tokens, general))
     shown: list[ToolSpec] = []
     left_out: list[ToolSpec] = []
     for name in in_listing_order(connectors):
-        tool = connect_tool(name, connectors[name])
+        tool = connect_tool(name, connectors[name], secrets)
         if tool is None:
             continue
         room -= _tokens(tool)

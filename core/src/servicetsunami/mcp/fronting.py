@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from mcp.types import Icon
@@ -22,6 +22,7 @@ from servicetsunami.mcp.tasks import Tasks
 if TYPE_CHECKING:
     from servicetsunami.mcp.host import RequestStateSecurity, SubscriptionBus
     from servicetsunami.mcp.product import Who
+    from servicetsunami.mcp.secret_page.doors import Beside, OnLoopback
     from servicetsunami.operations.app import App
     from servicetsunami.operations.events import Event
 
@@ -36,14 +37,19 @@ _ICON = (
 def product_host(
     app: App,
     who: Who,
+    door: Beside | OnLoopback | None = None,
     *,
+    local: bool = True,
     told: str = "",
     bus: SubscriptionBus | None = None,
     request_state: RequestStateSecurity | None = None,
 ) -> Host:
-    """Return a host of the product; `told` is added to what every model is told of it."""
-    catalog = catalog_of(app)
-    product = Product(app, catalog, who)
+    """Return a host of the product, whose pages are behind `door`; `local` if it serves the person at this machine.
+
+    `told` is added to what every model is told of it.
+    """
+    catalog = catalog_of(app, local=local)
+    product = Product(app, catalog, who, door)
     host = Host(
         product,
         version=__version__,
@@ -57,14 +63,14 @@ def product_host(
 
     def take(event: Event) -> None:
         if event.kind == "plugins":
-            product.offer(catalog_of(app))
+            product.offer(catalog_of(app, local=local))
             host.instructions = f"{instructions(product.catalog)}{told}"
 
     @asynccontextmanager
     async def beside() -> AsyncIterator[None]:
         end = app.events.listen(take)
         try:
-            async with telling(app.events, host.bus), hotplugging(app):
+            async with telling(app.events, host.bus), hotplugging(app), door.serving() if door else nullcontext():
                 yield
         finally:
             end()

@@ -39,6 +39,7 @@ from servicetsunami.sdk import Json, nearest
 if TYPE_CHECKING:
     from servicetsunami.operations.app import App
     from servicetsunami.operations.caller import Caller
+    from servicetsunami.operations.connecting import Door
 
 Who = Callable[[RequestContext], "Caller"]
 """Tells who sent a request, from what the transport verified and nothing the caller says."""
@@ -50,8 +51,9 @@ _MOST_COMPLETIONS = 100
 class Product:
     """Serves the product's catalog; what a caller lacks the scope for does not exist for them."""
 
-    def __init__(self, app: App, catalog: Catalog, who: Who) -> None:
+    def __init__(self, app: App, catalog: Catalog, who: Who, door: Door | None = None) -> None:
         self._app = app
+        self._door = door
         self._who = who
         self.offer(catalog)
 
@@ -80,7 +82,7 @@ class Product:
         if spec is None or not _visible(spec, caller):
             raise self._unknown_tool(params.name, caller)
         report = _rising(context.session.report_progress)
-        call = ToolCall(self._app, caller, report, Asking(context, params))
+        call = ToolCall(self._app, caller, report, Asking(context, params), self._door)
         try:
             given = await answer(spec, call, params.arguments or {})
         except NeedsInput as needed:

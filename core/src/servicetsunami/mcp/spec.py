@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from servicetsunami.mcp.asking import Asking
     from servicetsunami.operations.app import App
     from servicetsunami.operations.caller import Caller
+    from servicetsunami.operations.connecting import Door
 
 Report = Callable[[float, float | None, str], Awaitable[None]]
 """Tells the client how far a call is: done, total (None if unknown), in words."""
@@ -30,6 +31,8 @@ class ToolCall:
     caller: Caller
     report: Report
     ask: Asking
+    door: Door | None = None
+    """Where a person can be shown a page of this server."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class ToolSpec:
     """Schemas of arguments that depend on what is installed; they add to or replace those of `arguments`."""
     required: tuple[str, ...] = ()
     """Names in `properties` that must be given."""
+    withheld: tuple[str, ...] = ()
+    """Secrets it does not take, since a model would have to write them."""
     open_choices: tuple[str, ...] = ()
     """Arguments whose unknown choices the operation answers itself, since it has more to say of them."""
     always_load: bool = False

@@ -27,7 +27,8 @@ async def serve_stdio(app: App) -> None:
 def make_host(app: App) -> Host:
     """Return the server of the person whose machine this is."""
     from servicetsunami.mcp.fronting import product_host
+    from servicetsunami.mcp.secret_page.doors import OnLoopback
     from servicetsunami.operations.app import local_caller
 
     caller = local_caller(app)
-    return product_host(app, lambda _context: caller)
+    return product_host(app, lambda _context: caller, OnLoopback(app, caller))

@@ -107,6 +107,15 @@ async def outcome(app: App, caller: Caller, request_id: str, patience_seconds: f
         await asyncio.sleep(_LOOKS_SECONDS)
 
 
+async def find_waiting(app: App, caller: Caller, wish: Wish) -> SecretRequest | None:
+    """Return the newest of the caller's requests that waits for the secrets of the same connection."""
+    for request in await app.records.secret_requests(caller.tenant, caller.subject):
+        same = (request.connector, request.name, request.settings) == (wish.connector, wish.name, dict(wish.config))
+        if same and request.status != "done":
+            return request
+    return None
+
+
 async def is_anybody_asked(app: App, caller: Caller) -> bool:
     """Tell whether a page of the caller waits for its secrets."""
     theirs = await app.records.secret_requests(caller.tenant, caller.subject)

@@ -94,6 +94,13 @@ def expected_secrets(cls: type[Source[Any]]) -> tuple[str, ...]:
     )
 
 
+async def missing_secrets(app: App, caller: Caller, wish: Wish) -> tuple[str, ...]:
+    """Name the secrets that are expected, but neither given nor referred to nor kept from before."""
+    cls = app.plugins.connector(wish.connector)
+    values = (await gather_secrets(app, caller, cls, wish)).values
+    return tuple(name for name in expected_secrets(cls) if name not in values)
+
+
 async def _kept(app: App, existing: Connection, lacking: list[str]) -> dict[str, str]:
     if not set(lacking) & set(existing.secret_names):
         return {}

@@ -19,6 +19,7 @@ from servicetsunami.mcp.http.older import older_routes
 from servicetsunami.mcp.http.results import result_routes
 from servicetsunami.mcp.http.sessions import Sessions
 from servicetsunami.mcp.http.verifying import Verifier, make_checker, verified_caller
+from servicetsunami.mcp.secret_page.doors import Beside
 from servicetsunami.mcp.secret_page.routes import secret_routes
 from servicetsunami.operations.caller import SCOPES, Caller
 from servicetsunami.runtime.exposure import authenticates, endpoint_of, hosts_of, origins_of
@@ -105,9 +106,11 @@ async def make_host(app: App, bus: SubscriptionBus | None = None) -> Host:
     # The same in every worker, so that each opens what another sealed.
     states = RequestStateSecurity(keys=[await app.records.derived_key(_STATES)])
     if authenticates(app.settings):
-        return product_host(app, verified_caller, bus=bus, request_state=states)
+        return product_host(app, verified_caller, Beside(app), local=False, bus=bus, request_state=states)
     told = f"\n{_ANONYMOUS.format(tenant=app.settings.tenant)}"
-    return product_host(app, _anonymous(app.settings.tenant), told=told, bus=bus, request_state=states)
+    return product_host(
+        app, _anonymous(app.settings.tenant), Beside(app), local=False, told=told, bus=bus, request_state=states
+    )
 
 
 def _anonymous(tenant: str) -> Who:
