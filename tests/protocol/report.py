@@ -40,7 +40,9 @@ class Report:
         self.good = True
 
     def say(self, text: str) -> None:
-        """Add a paragraph or a heading."""
+        """Add a paragraph, a heading or an item of a list."""
+        if text.startswith("* ") and self._parts[-1].startswith("* "):
+            text = f"{self._parts.pop()}\n{text}"
         self._parts.append(text)
 
     def tabulate(self, rows: Table) -> None:
@@ -153,7 +155,10 @@ def main() -> int:
         folder = Path(scratch)
         report.say("## The conformance suite, against `tsunami serve --conformance`")
         report.tabulate(conformance(report, outcomes(folder / "suite")))
-        report.say("## The Inspector's command line, against `tsunami serve`")
+        report.say(
+            "Not applicable: an extension that the server does not have (skills), and what the suite itself leaves out."
+        )
+        report.say("## The Inspector's command line, against `tsunami serve`; four calls at a time")
         report.tabulate(loads(report, folder / "inspector"))
         report.say("## Claude Code, offline, in a home of its own")
         report.tabulate(claude_code(report, folder / "claude"))
