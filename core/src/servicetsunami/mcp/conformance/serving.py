@@ -15,6 +15,7 @@ from servicetsunami.mcp.host import Host, InMemorySubscriptionBus
 from servicetsunami.mcp.surface import RequestContext
 from servicetsunami.mcp.task_jobs import Jobs
 from servicetsunami.mcp.tasks import Tasks
+from servicetsunami.sdk import ConfigError
 
 _LOOPBACK = "127.0.0.1"
 _COME_BACK_AFTER_MS = 100
@@ -32,8 +33,16 @@ def conformance_host() -> Host:
 
 
 def listen_on_loopback(port: int) -> socket.socket:
-    """Return the socket to serve on; port 0 takes any."""
-    return socket.create_server((_LOOPBACK, port))
+    """Return the socket to serve on; port 0 takes any. Raises `ConfigError` (`address_unavailable`)."""
+    try:
+        return socket.create_server((_LOOPBACK, port))
+    except OSError as error:
+        raise ConfigError(
+            f"the conformance fixtures cannot be served on port {port}",
+            code="address_unavailable",
+            why=error.strerror,
+            fix="stop what listens there, or choose another port with --port",
+        ) from error
 
 
 async def serve_conformance(listening: socket.socket) -> None:
