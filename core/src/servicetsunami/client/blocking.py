@@ -74,9 +74,17 @@ class ServiceTsunami:
         """Return the connections."""
         return self._do(self._remote.connections())
 
-    def connect(self, connector: str, name: str, *, streams: Json | None = None, **config: Any) -> models.ConnectResult:
-        """Store a connection and test it; `config` holds the connector's own settings."""
-        return self._do(self._remote.connect(connector, name, streams=streams, **config))
+    def connect(
+        self,
+        connector: str,
+        name: str,
+        *,
+        streams: Json | None = None,
+        secret_refs: Mapping[str, str] | None = None,
+        **config: Any,
+    ) -> models.ConnectResult:
+        """Store a connection and test it; see `AsyncServiceTsunami.connect`."""
+        return self._do(self._remote.connect(connector, name, streams=streams, secret_refs=secret_refs, **config))
 
     def test(self, connection: str) -> models.TestResult:
         """Test a connection step by step."""

@@ -87,14 +87,22 @@ class AsyncServiceTsunami:
                 return found
 
     async def connect(
-        self, connector: str, name: str, *, streams: Json | None = None, **config: Any
+        self,
+        connector: str,
+        name: str,
+        *,
+        streams: Json | None = None,
+        secret_refs: Mapping[str, str] | None = None,
+        **config: Any,
     ) -> models.ConnectResult:
-        """Store a connection and test it; `config` holds the connector's own settings."""
+        """Store a connection and test it; `config` holds the connector's own settings.
+
+        `secret_refs` says where the server reads a secret, such as `{"password": "env:TSUNAMI_SECRET_SHOP"}`.
+        """
         from servicetsunami.operations.models import ConnectResult
 
-        return await self._typed(
-            ConnectResult, "connect_source", connector=connector, name=name, config=config, streams=streams
-        )
+        given = {"connector": connector, "name": name, "config": config, "streams": streams}
+        return await self._typed(ConnectResult, "connect_source", **given, secret_refs=secret_refs)
 
     async def test(self, connection: str) -> models.TestResult:
         """Test a connection step by step."""

@@ -76,6 +76,7 @@ async def opened(app: App, token: str) -> SecretRequest | None:
     return request if request is not None and request.status != "done" else None
 
 
+@changing("nothing was connected")
 async def give(app: App, token: str, given: Mapping[str, str]) -> SecretRequest | None:
     """Connect with the secrets a person gave; the request as it is then, None if there was nothing to answer.
 
