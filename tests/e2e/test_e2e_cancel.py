@@ -202,9 +202,10 @@ def test_two_apps_that_begin_one_sync_at_once_never_double_a_row(lake: Lake, fro
 
     async def both() -> list[Any]:
         async with lake.open() as (one, caller), lake.open() as (other, _):
-            return await asyncio.gather(
+            ended: list[Any] = await asyncio.gather(
                 *(sync_to_bronze(app, caller, connection, "big") for app in (one, other)), return_exceptions=True
             )
+            return ended
 
     ended = asyncio.run(both())
 
