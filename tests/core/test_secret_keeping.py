@@ -12,6 +12,7 @@ from locked import PASSWORD, LockedApp, locked_app
 
 from servicetsunami.operations import connections
 from servicetsunami.operations.caller import Caller
+from servicetsunami.operations.secrets import Wish, missing_secrets
 from servicetsunami.sdk import ConfigError, TsunamiError
 
 ME = Caller("default")
@@ -114,6 +115,29 @@ def test_a_reference_that_leads_nowhere_connects_nothing(
     assert problem.code == code
     assert stored == []
     assert "canary" not in problem.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "field"),
+    [
+        ({"hots": "db"}, "unknown_setting", "hots"),
+        ({"user": 7}, "invalid_setting", "user"),
+        ({"host": None}, "invalid_setting", "host"),
+    ],
+)
+def test_settings_that_are_wrong_are_told_before_anybody_is_asked_for_a_secret(
+    tmp_path: Path, changes: dict[str, Any], code: str, field: str
+) -> None:
+    async def job(app: LockedApp) -> Any:
+        right = await missing_secrets(app, ME, Wish("locked", "shop", PLACE))
+        with pytest.raises(ConfigError) as refused:
+            await missing_secrets(app, ME, Wish("locked", "shop", {**PLACE, **changes}))
+        return right, refused.value
+
+    right, refused = within(tmp_path, job)
+
+    assert right == ("password",)
+    assert (refused.code, refused.field) == (code, field)
 
 
 def test_over_http_a_reference_needs_a_pattern_that_names_the_tenant(tmp_path: Path) -> None:

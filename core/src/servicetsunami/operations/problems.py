@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from pydantic import ValidationError
@@ -9,9 +10,15 @@ from pydantic import ValidationError
 from servicetsunami.sdk import ConfigError, Sink, Source, nearest
 
 
-def config_error(error: ValidationError, cls: type[Source[Any] | Sink[Any]]) -> ConfigError:
-    """Return the first fault of a plugin's settings as an error that names the field and what is wrong with it."""
-    fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
+def config_error(
+    error: ValidationError, cls: type[Source[Any] | Sink[Any]], *, besides: Collection[str] = ()
+) -> ConfigError:
+    """Return the first fault of a plugin's settings as an error that names the field and what is wrong with it.
+
+    Faults of the fields in `besides` come last.
+    """
+    faults = error.errors(include_input=False, include_url=False, include_context=False)
+    fault = min(faults, key=lambda fault: bool(fault["loc"]) and fault["loc"][0] in besides)
     field = ".".join(str(part) for part in fault["loc"]) or "config"
     known = cls.config_type.model_fields
     if fault["type"] == "extra_forbidden":

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from servicetsunami.operations.identity import leads_elsewhere
+from servicetsunami.operations.problems import config_error
 from servicetsunami.runtime import References
 from servicetsunami.sdk import ConfigError, Json, PermanentError, Source, nearest, secret_fields
 
@@ -95,10 +96,24 @@ def expected_secrets(cls: type[Source[Any]]) -> tuple[str, ...]:
 
 
 async def missing_secrets(app: App, caller: Caller, wish: Wish) -> tuple[str, ...]:
-    """Name the secrets that are expected, but neither given nor referred to nor kept from before."""
+    """Name the secrets that are expected, but neither given nor referred to nor kept from before.
+
+    Raises `ConfigError` too for settings that are wrong whatever the secrets: nobody is to type a password for them.
+    """
     cls = app.plugins.connector(wish.connector)
     values = (await gather_secrets(app, caller, cls, wish)).values
-    return tuple(name for name in expected_secrets(cls) if name not in values)
+    missing = tuple(name for name in expected_secrets(cls) if name not in values)
+    _check_settings(cls, {**wish.config, **values}, missing)
+    return missing
+
+
+def _check_settings(cls: type[Source[Any]], config: Mapping[str, Any], missing: tuple[str, ...]) -> None:
+    try:
+        cls.config_type.model_validate(dict(config))
+    except ValidationError as error:
+        faults = error.errors(include_input=False, include_url=False, include_context=False)
+        if {str(fault["loc"][0]) for fault in faults if fault["loc"]} - set(missing):
+            raise config_error(error, cls, besides=missing) from None
 
 
 async def _kept(app: App, existing: Connection, lacking: list[str]) -> dict[str, str]:
