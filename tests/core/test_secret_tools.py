@@ -188,6 +188,15 @@ async def test_a_kept_secret_that_is_refused_is_asked_for_anew(tmp_path: Path, e
     assert (answer["status"], len(person.asked)) == ("success", 1)
 
 
+async def test_a_secret_that_was_given_is_not_kept_while_another_is_asked_for(tmp_path: Path, era: str) -> None:
+    async with locked_app(tmp_path, "acme", secrets_in_tools="allow") as app:
+        await call(app, era, {**PLACE, "key": PASSWORD}, Person("accept"))
+        [request] = await app.records.secret_requests("acme", "ada")
+
+    assert request.settings == {"host": "db.example.com"}
+    assert request.fields == ("password", "key")
+
+
 async def test_settings_that_are_wrong_are_told_before_anybody_is_asked(tmp_path: Path, era: str) -> None:
     async with locked_app(tmp_path, "acme") as app:
         person = Person("accept")

@@ -24,7 +24,7 @@ from servicetsunami.operations.read_only import changing
 from servicetsunami.operations.secrets import gather_secrets
 from servicetsunami.operations.stream_settings import parse_streams
 from servicetsunami.records import SecretRequest
-from servicetsunami.sdk import ConfigError, TsunamiError
+from servicetsunami.sdk import ConfigError, TsunamiError, secret_fields
 
 if TYPE_CHECKING:
     from servicetsunami.operations.app import App
@@ -49,7 +49,8 @@ class Page:
 async def ask_for(app: App, caller: Caller, wish: Wish, fields: tuple[str, ...]) -> Page:
     """Make a page that asks for `fields`; only whoever is told its token can open it.
 
-    Raises what `connect_source` raises for settings that are not valid whatever the secrets are.
+    It also asks for secrets that were given already: they are not kept before the connection is. Raises what
+    `connect_source` raises for settings that are not valid whatever the secrets are.
     """
     streams = parse_streams(wish.streams or {})
     await _check(app, caller, wish, fields)
@@ -60,10 +61,10 @@ async def ask_for(app: App, caller: Caller, wish: Wish, fields: tuple[str, ...])
         subject=caller.subject,
         connector=wish.connector,
         name=wish.name,
-        settings=dict(wish.config),
+        settings=_open_settings(app, wish),
         streams=streams,
         secret_refs=dict(wish.secret_refs),
-        fields=fields,
+        fields=(*fields, *(name for name in _given(app, wish) if name not in fields)),
         expires_at=datetime.now(UTC) + LASTS,
     )
     await app.records.create_secret_request(request)
@@ -111,8 +112,8 @@ async def outcome(app: App, caller: Caller, request_id: str, patience_seconds: f
 async def find_waiting(app: App, caller: Caller, wish: Wish) -> SecretRequest | None:
     """Return the newest of the caller's requests that waits for the secrets of the same connection."""
     for request in await app.records.secret_requests(caller.tenant, caller.subject):
-        same = (request.connector, request.name, request.settings) == (wish.connector, wish.name, dict(wish.config))
-        if same and request.status != "done":
+        same = (request.connector, request.name) == (wish.connector, wish.name)
+        if same and request.settings == _open_settings(app, wish) and request.status != "done":
             return request
     return None
 
@@ -133,6 +134,16 @@ def code_of(token: str) -> str:
     """Return a few characters by which a person sees that page and message belong together."""
     letters = base64.b32encode(hashlib.sha256(f"code/{token}".encode()).digest()).decode()
     return f"{letters[:4]}-{letters[4:8]}"
+
+
+def _given(app: App, wish: Wish) -> tuple[str, ...]:
+    fields = secret_fields(app.plugins.connector(wish.connector).config_type)
+    return tuple(name for name in fields if wish.config.get(name) is not None)
+
+
+def _open_settings(app: App, wish: Wish) -> dict[str, Any]:
+    hidden = secret_fields(app.plugins.connector(wish.connector).config_type)
+    return {name: value for name, value in wish.config.items() if name not in hidden and value is not None}
 
 
 async def _check(app: App, caller: Caller, wish: Wish, fields: tuple[str, ...]) -> None:
