@@ -17,6 +17,7 @@ import pytest
 
 from servicetsunami.cli.throwaway_postgres import ThrowawayServer, throwaway_postgres
 from servicetsunami.sdk import Address, Changes, Checkpoint, ConfigError, Json, Read, Stream, Watermark
+from servicetsunami.sdk.http import HttpClient
 from servicetsunami_postgres import PostgresConfig, PostgresSource
 
 INSTALLED = Path("/usr/lib/postgresql/15/bin")
@@ -55,6 +56,9 @@ class Loopback:
                 f"{host}:{port} does not accept connections", code="connection_refused", field="port", step="connect"
             ) from error
         return Address(host, ip, port)
+
+    def http(self, base_url: str, **options: Any) -> HttpClient:
+        raise AssertionError(f"the connector asks {base_url} over HTTP with {options}")
 
     def sleep(self, seconds: float) -> None:
         raise AssertionError(f"the connector waits for {seconds} s")
