@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -66,14 +66,17 @@ def product_host(
             product.offer(catalog_of(app, local=local))
             host.instructions = f"{instructions(product.catalog)}{told}"
 
-    @asynccontextmanager
-    async def beside() -> AsyncIterator[None]:
-        end = app.events.listen(take)
-        try:
-            async with telling(app.events, host.bus), hotplugging(app), door.serving() if door else nullcontext():
-                yield
-        finally:
-            end()
-
-    host.run_beside(beside)
+    host.run_beside(lambda: _up_to_date(app, host, take, door))
     return host
+
+
+@asynccontextmanager
+async def _up_to_date(
+    app: App, host: Host, take: Callable[[Event], None], door: Beside | OnLoopback | None
+) -> AsyncIterator[None]:
+    end = app.events.listen(take)
+    try:
+        async with telling(app.events, host.bus), hotplugging(app), door.serving() if door else nullcontext():
+            yield
+    finally:
+        end()
