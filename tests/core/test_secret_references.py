@@ -109,7 +109,8 @@ def test_whether_something_lies_where_nobody_may_look_is_not_told(tmp_path: Path
 
 def test_only_regular_files_of_a_small_size_are_read(tmp_path: Path, place: Path) -> None:
     (place / "real").write_text(CANARY)
-    (place / "link").symlink_to(place / "real")
+    (tmp_path / "elsewhere").write_text(CANARY)
+    (place / "link").symlink_to(tmp_path / "elsewhere")
     (place / "folder").mkdir()
     (place / "large").write_bytes(b"x" * (64 * 1024 + 1))
     (place / "binary").write_bytes(b"\xff\xfe")
@@ -122,6 +123,15 @@ def test_only_regular_files_of_a_small_size_are_read(tmp_path: Path, place: Path
 
         assert failed.value.code == "secret_reference_unresolved"
         assert failed.value.problem().why
+
+
+def test_a_file_that_is_mounted_as_a_link_within_its_folder_is_read(tmp_path: Path, place: Path) -> None:
+    (place / "..2026").mkdir()
+    (place / "..2026" / "password").write_text(CANARY)
+    (place / "..data").symlink_to("..2026")
+    (place / "password").symlink_to("..data/password")
+
+    assert references(tmp_path, f"file:{place}/*").resolve("password", f"file:{place}/password") == CANARY
 
 
 def test_a_variable_that_is_not_set_says_so(tmp_path: Path) -> None:

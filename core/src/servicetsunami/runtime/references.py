@@ -94,11 +94,13 @@ def _variable(name: str) -> str:
 
 
 def _file(path: str) -> str:
-    if os.path.realpath(path) != path:
-        raise _UnreadableError("the path leads over a symbolic link")
+    real, folder = Path(path).resolve(), Path(path).parent
+    # Secrets that are mounted are links into a hidden folder beside them, so that all of them change at once.
+    if folder.resolve() != folder or not real.is_relative_to(folder):
+        raise _UnreadableError("the path leads out of its folder over a symbolic link")
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        with os.fdopen(os.open(path, flags), "rb") as file:
+        with os.fdopen(os.open(real, flags), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise _UnreadableError("it is not a regular file")
             content = file.read(_MOST_BYTES + 1)
