@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
 from decimal import Decimal
@@ -46,6 +46,7 @@ def answer(reader: pa.RecordBatchReader, limit: int | None, began: float) -> Que
     """Read up to the limits from `reader`; `began` is `time.perf_counter()` at the start of the query."""
     chosen = choose(rows_of(reader), limit, reader.schema)
     truncated = chosen.truncated or b"truncated" in (reader.schema.metadata or {})
+    chosen = replace(chosen, truncated=truncated)
     notice = f"There are more rows: aggregate or filter in SQL, or raise limit. {UNTRUSTED}" if truncated else UNTRUSTED
     return QueryResult(**shown(chosen, reader.schema, began), truncated=truncated, notice=f"{chosen.notes}{notice}")
 
