@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import pytest
@@ -26,7 +27,7 @@ from servicetsunami.mcp.product import Product
 from servicetsunami.mcp.spec import Catalog, ToolCall, ToolSpec
 from servicetsunami.mcp.task_jobs import Jobs
 from servicetsunami.mcp.tasks import Tasks
-from servicetsunami.operations.caller import Caller
+from servicetsunami.operations.caller import Caller, Scope
 from servicetsunami.operations.connections import connect_source
 from servicetsunami.operations.models import Result as ToolResult
 
@@ -113,6 +114,42 @@ async def test_the_task_of_another_is_answered_like_one_that_never_was(
         garden.beds.let_go()
 
     assert refusals == {(INVALID_PARAMS, "Task not found")}
+
+
+@pytest.mark.parametrize(
+    ("scopes", "method"),
+    [
+        (frozenset({"read"}), "tasks/cancel"),
+        (frozenset({"admin"}), "tasks/cancel"),
+        (frozenset({"admin"}), "tasks/get"),
+        (frozenset({"admin"}), "tasks/update"),
+    ],
+)
+async def test_a_token_that_allows_less_reaches_no_task(garden: Garden, scopes: frozenset[Scope], method: str) -> None:
+    async with planted(garden, "oak") as (app, connection_id):
+        async with client_of(product_host(app, lambda _context: LOCAL)) as client:
+            task_id = await begin(client, "sync_to_bronze", connection_id=connection_id, table_name="oak")
+        less = replace(LOCAL, scopes=scopes)
+        async with client_of(product_host(app, lambda _context: less)) as another:
+            told = await refusal(another, method, task_id)
+        async with client_of(product_host(app, lambda _context: LOCAL)) as client:
+            still = await ask(client, "tasks/get", task_id)
+        garden.beds.let_go()
+
+    assert told == (INVALID_PARAMS, "Task not found")
+    assert still.status == "working"
+
+
+async def test_a_server_that_only_lets_people_look_cancels_no_task(garden: Garden) -> None:
+    async with planted(garden, "oak") as (app, connection_id):
+        async with client_of(product_host(app, lambda _context: LOCAL)) as client:
+            task_id = await begin(client, "sync_to_bronze", connection_id=connection_id, table_name="oak")
+        app.settings = app.settings.model_copy(update={"read_only": True})
+        async with client_of(product_host(app, lambda _context: LOCAL)) as another:
+            told = await refusal(another, "tasks/cancel", task_id)
+        garden.beds.let_go()
+
+    assert told == (INVALID_PARAMS, "Task not found")
 
 
 async def test_a_client_that_does_not_know_tasks_gets_an_ordinary_answer(garden: Garden) -> None:

@@ -55,7 +55,7 @@ class RunTasks:
     async def get(self, context: RequestContext, task_id: str) -> Json | None:
         """Return a run as a task, with its view as the result once it has ended."""
         caller = self._who(context)
-        run_id = await self._run_id(caller, task_id)
+        run_id = await self._run_id(caller, task_id, "get_run")
         if run_id is None:
             return None
         view = await sync.get_run(self._app, caller, run_id)
@@ -64,17 +64,21 @@ class RunTasks:
 
     async def update(self, context: RequestContext, task_id: str, _responses: Mapping[str, Any]) -> bool:
         """Tell whether there is such a task: a run asks nothing."""
-        return await self._run_id(self._who(context), task_id) is not None
+        return await self._run_id(self._who(context), task_id, "get_run") is not None
 
     async def cancel(self, context: RequestContext, task_id: str) -> bool:
         """Cancel the run."""
         caller = self._who(context)
-        run_id = await self._run_id(caller, task_id)
+        run_id = await self._run_id(caller, task_id, "cancel_run")
         if run_id is not None:
             await sync.cancel_run(self._app, caller, run_id)
         return run_id is not None
 
-    async def _run_id(self, caller: Caller, task_id: str) -> str | None:
+    async def _run_id(self, caller: Caller, task_id: str, tool: str) -> str | None:
+        """Return the run of a caller's task; None for one that is not theirs or that they could not name to `tool`."""
+        spec = self._product.catalog.callable.get(tool)
+        if spec is None or not caller.may(spec.scope):
+            return None
         run_id = task_id.partition(".")[0]
         if not hmac.compare_digest(task_id.encode(), (await self._task_id(caller, run_id)).encode()):
             return None
