@@ -144,6 +144,11 @@ class GardenHome:
             yield app
 
 
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
 @pytest.fixture
 def garden(tmp_path: Path) -> Iterator[GardenHome]:
     opened = GardenHome(tmp_path)

@@ -95,11 +95,6 @@ async def follow(stream: AsyncIterator[ServerEvent], heard: Heard) -> None:
         heard.take(event)
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(params=["legacy", "2026-07-28"])
 def era(request: pytest.FixtureRequest) -> str:
     return str(request.param)

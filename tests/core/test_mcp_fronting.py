@@ -24,11 +24,6 @@ pytestmark = pytest.mark.anyio
 ACME = Caller("default")
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(params=["legacy", "auto"])
 def era(request: pytest.FixtureRequest) -> str:
     return str(request.param)

@@ -70,11 +70,6 @@ def uninstall(name: str, from_folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(params=["legacy", "2026-07-28"])
 def era(request: pytest.FixtureRequest) -> str:
     return str(request.param)

@@ -15,11 +15,6 @@ from mcp.shared.exceptions import MCPError
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("mcp_http_callers")]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(params=["legacy", "2026-07-28"])
 def era(request: pytest.FixtureRequest) -> str:
     return str(request.param)

@@ -17,11 +17,6 @@ pytestmark = pytest.mark.anyio
 HEAD = b"POST / HTTP/1.1\r\nhost: here\r\ncontent-length: 5\r\n"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Impatient(PatientProtocol):
     patience_seconds = 0.2
 

@@ -14,11 +14,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("mcp_http_older")]
 PING = b'{"jsonrpc":"2.0","id":2,"method":"ping"}'
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     settings = {**AUTHENTICATED, "MCP_TRANSPORT": "sse", "TSUNAMI_LOG_LEVEL": "debug"}

@@ -18,11 +18,6 @@ from servicetsunami.cli.throwaway_postgres import ThrowawayServer, throwaway_pos
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("mcp_http_stopping")]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(params=["legacy", "2026-07-28"])
 def era(request: pytest.FixtureRequest) -> str:
     return str(request.param)

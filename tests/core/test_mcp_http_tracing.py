@@ -13,11 +13,6 @@ from servicetsunami.runtime import load_settings
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def traced(home: str) -> tuple[bool, bool]:
     """Tell whether calls are traced before and after a host is served over HTTP."""
     async with open_app(load_settings({"home": home})) as app:

@@ -25,11 +25,6 @@ OPENING = (
 )
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     settings = {**AUTHENTICATED, "TSUNAMI_MCP_WORKERS": "2"}

@@ -46,11 +46,6 @@ HELD = {
 }
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(params=["legacy", "auto"])
 def era(request: pytest.FixtureRequest) -> str:
     return str(request.param)

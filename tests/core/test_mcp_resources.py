@@ -26,11 +26,6 @@ STRANGER = Caller("elsewhere")
 BLIND = Caller("default", scopes=frozenset({"sync"}))
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(params=["legacy", "auto"])
 def era(request: pytest.FixtureRequest) -> str:
     return str(request.param)

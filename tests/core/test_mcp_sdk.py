@@ -38,11 +38,6 @@ SIGNATURES: list[tuple[Callable[..., Any], str]] = [
 ]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.mark.parametrize(("what", "parameters"), SIGNATURES, ids=lambda one: getattr(one, "__qualname__", ""))
 def test_what_the_host_calls_takes_what_the_host_gives(what: Callable[..., Any], parameters: str) -> None:
     assert list(inspect.signature(what).parameters) == parameters.split()

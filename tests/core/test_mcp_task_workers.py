@@ -41,11 +41,6 @@ def connectors():
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def site(tmp_path: Path) -> Path:
     """A folder with a plugin that reads until a file is there."""
     folder, info = tmp_path / "site", "slow_plugin-1.0.dist-info"

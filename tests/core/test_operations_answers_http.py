@@ -14,11 +14,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("answers_http")]
 LONG = "SELECT explode(sequence(1, 500)) AS n"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     settings = {**AUTHENTICATED, "TSUNAMI_MCP_WORKERS": "2"}

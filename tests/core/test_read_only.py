@@ -76,11 +76,6 @@ class Garden(Protocol):
     open: Callable[..., AbstractAsyncContextManager[App]]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def found_operations() -> Iterator[tuple[str, Callable[..., Coroutine[Any, Any, Any]]]]:
     """Yield every public operation on an app, by module and name."""
     for module in pkgutil.walk_packages(operations.__path__, f"{operations.__name__}."):

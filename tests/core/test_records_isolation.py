@@ -118,11 +118,6 @@ class _Owned:
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def owned(tmp_path: Path) -> AsyncIterator[_Owned]:
     records = await open_records(f"sqlite:///{tmp_path}/records.db", open_vault(tmp_path, master_key=None))
     for tenant in ("acme", "beta"):

@@ -103,11 +103,6 @@ def _rotator(home: Path, *, dies_in: int = 0) -> "subprocess.Popen[bytes]":
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[_Store]:
     records = await _open(tmp_path)
     await records.create_tenant("acme")

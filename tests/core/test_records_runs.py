@@ -30,11 +30,6 @@ class _Clock:
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def clock() -> _Clock:
     return _Clock()
 

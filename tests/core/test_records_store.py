@@ -17,11 +17,6 @@ _CUSTOMERS, _SHOP_CUSTOMERS = TableName("bronze", "customers"), TableName("bronz
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def database_url(new_database: NewDatabase) -> str:
     return new_database()
 

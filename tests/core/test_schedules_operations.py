@@ -31,11 +31,6 @@ class Garden(Protocol):
     open: Callable[[], AbstractAsyncContextManager[App]]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def connected(app: App, tenant: str = "default") -> str:
     await app.records.create_tenant(tenant)
     created = await app.records.create_connection(

@@ -33,11 +33,6 @@ _FIRST_RELEASE = (
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def database_url(new_database: NewDatabase) -> str:
     return new_database()
 

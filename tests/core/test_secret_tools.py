@@ -25,11 +25,6 @@ PLACE = {"name": "shop", "host": "db.example.com"}
 Meanwhile = Callable[[str], Awaitable[Any]]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(params=["legacy", "2026-07-28"])
 def era(request: pytest.FixtureRequest) -> str:
     return str(request.param)

@@ -18,11 +18,6 @@ pytestmark = pytest.mark.anyio
 ME = Caller("default")
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("servicetsunami.operations.runs._NOTING_SECONDS", (0.0, 0.0))

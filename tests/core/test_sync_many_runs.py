@@ -39,11 +39,6 @@ class Garden(Protocol):
     open: Callable[[], AbstractAsyncContextManager[App]]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def connected(app: App, name: str = "garden") -> str:
     """Store a connection and return its id."""
     created = await app.records.create_connection(

@@ -11,11 +11,6 @@ from servicetsunami.operations.turns import Turns
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Field:
     """Tasks that hold a place until they are told to leave."""
 

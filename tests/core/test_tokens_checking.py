@@ -205,11 +205,6 @@ HOSTILE: dict[str, Callable[[], str]] = {
 }
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.mark.parametrize("kind", HOSTILE)
 async def test_a_hostile_token_is_refused(kind: str) -> None:
     with pytest.raises(TokenRefused) as refused:

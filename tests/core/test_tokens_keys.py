@@ -20,11 +20,6 @@ from servicetsunami.sdk import ConfigError, TransientError, TsunamiError
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def published(*names: str | None, **changes: Any) -> bytes:
     keys = []
     for name in names:
