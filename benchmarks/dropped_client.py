@@ -26,7 +26,7 @@ from typing import Any
 import httpx2
 from mcp import Client
 from mcp.types import TextResourceContents
-from ten_million import FILL
+from ten_million import fill
 
 from servicetsunami.cli.throwaway_postgres import ThrowawayServer, throwaway_postgres
 
@@ -44,7 +44,7 @@ def main() -> None:
         asyncio.run(_begin(*wanted.begin))
         return
     with throwaway_postgres(settings={"shared_buffers": "256MB", "max_wal_size": "4GB"}) as server:
-        asyncio.run(_fill(server, wanted.rows))
+        asyncio.run(fill(server, wanted.rows))
         print(json.dumps({era: _dropped(server, wanted.rows, era) for era in _ERAS}, indent=2))
 
 
@@ -59,18 +59,6 @@ async def _begin(url: str, era: str) -> None:
         (connection,) = (await client.call_tool("list_connections", {})).structured_content["connections"]
         arguments = {"connection_id": connection["connection_id"], "table_name": "narrow", "wait_seconds": 300}
         await client.call_tool("sync_to_bronze", arguments, progress_callback=on_progress)
-
-
-async def _fill(server: ThrowawayServer, rows: int) -> None:
-    import asyncpg
-
-    place = {"host": server.host, "port": server.port, "database": server.database}
-    connection = await asyncpg.connect(**place, user=server.user, password=server.password)
-    try:
-        for statement in FILL:
-            await connection.execute(statement.format(rows=rows), timeout=900)
-    finally:
-        await connection.close()
 
 
 def _dropped(server: ThrowawayServer, rows: int, era: str) -> dict[str, Any]:

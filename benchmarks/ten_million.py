@@ -22,7 +22,7 @@ from process_tree import measure
 
 from servicetsunami.cli.throwaway_postgres import ThrowawayServer, throwaway_postgres
 
-FILL = (
+_FILL = (
     "create table narrow (id bigint primary key, amount int not null, note text)",
     "insert into narrow select n, n % 1000, 'note ' || n % 100 from generate_series(1, {rows}) as n",
     "vacuum analyze narrow",
@@ -36,15 +36,16 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=10_000_000)
     wanted = parser.parse_args()
     with throwaway_postgres(settings={"shared_buffers": "256MB", "max_wal_size": "4GB"}) as server:
-        asyncio.run(_fill(server, wanted.rows))
+        asyncio.run(fill(server, wanted.rows))
         print(json.dumps(_sync(server, wanted.rows), indent=2))
 
 
-async def _fill(server: ThrowawayServer, rows: int) -> None:
+async def fill(server: ThrowawayServer, rows: int) -> None:
+    """Make a table `narrow` of so many rows."""
     place = {"host": server.host, "port": server.port, "database": server.database}
     connection = await asyncpg.connect(**place, user=server.user, password=server.password)
     try:
-        for statement in FILL:
+        for statement in _FILL:
             await connection.execute(statement.format(rows=rows), timeout=900)
     finally:
         await connection.close()
