@@ -6,6 +6,7 @@ the client's choice. `tests/core/test_mcp_sdk.py` fails if an upgrade of the SDK
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar
@@ -152,6 +153,7 @@ class Host(Server[dict[str, Any]]):
         self._streams.close()
 
     def _wrap(self, security: RequestStateSecurity) -> None:
+        self.middleware.append(_refuse_broken_text)
         self.middleware.append(RequestStateBoundary(security, default_audience=NAME))
         self.middleware.append(self._remember)
 
@@ -258,6 +260,17 @@ def _page(items: Sequence[T], params: PaginatedRequestParams | None) -> tuple[li
     except ConfigError as error:
         raise MCPError(INVALID_PARAMS, error.message) from None
     return list(shown), cursor
+
+
+async def _refuse_broken_text(ctx: RequestContext, call_next: CallNext) -> HandlerResult:
+    """Refuse half of a character, which JSON can escape: no text that holds one can be stored or sent on."""
+    try:
+        json.dumps(ctx.params, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        if ctx.request_id is None:
+            return None  # a notification has no answer
+        raise MCPError(INVALID_PARAMS, "Invalid params: text holds half of a character") from None
+    return await call_next(ctx)
 
 
 def _connection(context: RequestContext) -> Connection:
