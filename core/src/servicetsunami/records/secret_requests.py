@@ -14,11 +14,17 @@ from servicetsunami.records import tenants
 from servicetsunami.records.models import SecretRequest
 from servicetsunami.records.schema import secret_requests
 
+MOST_OF_ONE = 50
+"""How many requests of one subject are kept: whoever asks again and again fills no database."""
+
 
 def create(db: Db, request: SecretRequest, *, now: datetime) -> None:
-    """Store a request, and forget those that have expired."""
+    """Store a request; forget those that have expired, and the oldest of a subject who has too many."""
     tenants.require(db, request.tenant)
     db.execute(delete(secret_requests).where(secret_requests.c.expires_at <= now))
+    kept = listed(db, request.tenant, request.subject, now=now)
+    surplus = [one.id for one in kept[MOST_OF_ONE - 1 :]]
+    db.execute(delete(secret_requests).where(secret_requests.c.id.in_(surplus)))
     db.execute(insert(secret_requests).values({**asdict(request), "fields": list(request.fields)}))
 
 
