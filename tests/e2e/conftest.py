@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -115,7 +116,7 @@ class Lake:
         """Open the app, as a process of its own would."""
         loaded = load_settings({"home": str(self.home), **flags}, environ={}, cwd=self.home)
         async with open_app(loaded) as app:
-            yield app, local_caller(app)
+            yield app, replace(local_caller(app), by_model=False)
 
     def do(self, work: Callable[[App, Caller], Coroutine[Any, Any, T]], **flags: Any) -> T:
         """Open the app, run one operation, close the app."""

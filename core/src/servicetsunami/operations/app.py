@@ -7,7 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -33,6 +33,9 @@ from servicetsunami.runtime import (
     refuse_unserved,
 )
 from servicetsunami.sdk import Config, ConfigError, Sink, Source, Warehouse
+
+if TYPE_CHECKING:
+    from servicetsunami.sync.workers import WorkerWarehouse
 
 
 class App:
@@ -102,6 +105,13 @@ class App:
                 fix="choose a sink that is a warehouse, such as lakehouse, with the setting `sink`",
             )
         return sink, sink
+
+    def ask_in_worker(self, tenant: str, cancel: threading.Event) -> WorkerWarehouse:
+        """Open the active sink in a worker process, to be queried there; the caller closes it."""
+        from servicetsunami.sync.workers import Spec
+
+        cls = self.plugins.sink(self.sink_name)
+        return self.workers.ask(Spec(cls, {}, tenant, "", self._folder(tenant, cls.name), self._policy), cancel)
 
     def _context(self, tenant: str, plugin: str, cancel: threading.Event) -> HostContext:
         return HostContext(tenant, plugin, self._folder(tenant, plugin), self._policy, cancel, self.redactor)

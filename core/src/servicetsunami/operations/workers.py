@@ -9,7 +9,7 @@ from servicetsunami.runtime import Redactor, Settings
 
 if TYPE_CHECKING:
     from servicetsunami.sdk import Config, Source
-    from servicetsunami.sync.workers import Spec, WorkerPool
+    from servicetsunami.sync.workers import Spec, WorkerPool, WorkerWarehouse
 
 
 class Workers:
@@ -27,6 +27,12 @@ class Workers:
         from servicetsunami.sync.workers import open_in_worker
 
         return open_in_worker(self._ready(), spec, config, cancel)
+
+    def ask(self, spec: Spec, cancel: threading.Event) -> WorkerWarehouse:
+        """Open a warehouse in a worker, to be queried; the caller closes it."""
+        from servicetsunami.sync.workers import WorkerWarehouse
+
+        return WorkerWarehouse(self._ready(), spec, cancel)
 
     def renew(self) -> None:
         """Start the next workers afresh, with what is installed now; those at work finish."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, cast
 
 import pyarrow as pa
 
@@ -20,6 +20,7 @@ from servicetsunami.sdk import (
     Splittable,
     Stream,
     TsunamiError,
+    Warehouse,
     Watermark,
 )
 from servicetsunami.sdk.rows import to_batches
@@ -29,6 +30,7 @@ from servicetsunami.sync.workers.asking import Asking
 from servicetsunami.sync.workers.frames import Channel, ClosedError, Kind
 from servicetsunami.sync.workers.opening import Opened, open_plugin
 from servicetsunami.sync.workers.tally import Tally
+from servicetsunami.sync.workers.warehouse import small_batches
 
 log = logging.getLogger(__name__)
 Piece = tuple[Kind, Json, Sequence[Any], int]
@@ -52,6 +54,7 @@ class Answering:
             "replan": self._replan,
             "read": self._read,
             "query": self._query,
+            "ask": self._ask,
             "position": self._position,
             "changes": self._changes,
             "ack": self._ack,
@@ -77,7 +80,7 @@ class Answering:
     def _source(self) -> Source[Any]:
         if self._opened is None:
             raise PermanentError("no source is open in this worker", code="worker_misused")
-        return self._opened.source
+        return cast("Source[Any]", self._opened.plugin)
 
     def _open(self, args: Json) -> None:
         self._opened = open_plugin(args, self._channel, self._stop, self._asking)
@@ -112,7 +115,14 @@ class Answering:
     def _query(self, args: Json) -> None:
         reader = _as(Queryable, self._source).query(args["sql"], wire.decode_limits(args["limits"]))
         with reader:
-            self._send_all(_queried(reader))
+            self._send_all(_queried(reader.schema, reader))
+
+    def _ask(self, args: Json) -> None:
+        from servicetsunami.sdk.sql import guard_databricks
+
+        query = guard_databricks(args["sql"], catalog=args["catalog"], layers=args["layers"])
+        with _as(Warehouse, self._source).query(query, wire.decode_limits(args["limits"])) as reader:
+            self._send_all(_queried(reader.schema, small_batches(reader)))
 
     def _position(self, args: Json) -> None:
         self._value(_as(ChangeFeed, self._source).position(_streams(args)))
@@ -184,9 +194,9 @@ def _changed(changes: Changes, schema: pa.Schema | None) -> Iterator[Piece]:
         yield Kind.CHANGES, meta, wire.encode_batch(batch), batch.num_rows
 
 
-def _queried(reader: pa.RecordBatchReader) -> Iterator[Piece]:
-    yield Kind.SCHEMA, {}, wire.encode_schema(reader.schema), 0
-    for batch in reader:
+def _queried(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[Piece]:
+    yield Kind.SCHEMA, {}, wire.encode_schema(schema), 0
+    for batch in batches:
         yield Kind.BATCH, {}, wire.encode_batch(batch), batch.num_rows
 
 

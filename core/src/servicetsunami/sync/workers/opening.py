@@ -17,7 +17,8 @@ from typing import Any
 from servicetsunami.runtime.addresses import AddressPolicy
 from servicetsunami.runtime.context import HostContext
 from servicetsunami.runtime.redaction import Redactor
-from servicetsunami.sdk import Json, Source
+from servicetsunami.sdk import Json, Sink, Source
+from servicetsunami.sdk.capability import PluginClass
 from servicetsunami.sync.workers import limits
 from servicetsunami.sync.workers.asking import Asking, RelayedContext
 from servicetsunami.sync.workers.frames import Channel, ClosedError, Kind
@@ -25,9 +26,9 @@ from servicetsunami.sync.workers.frames import Channel, ClosedError, Kind
 
 @dataclass(frozen=True)
 class Spec:
-    """What a worker must know to open a source. It goes through the socket and nowhere else: it holds secrets."""
+    """What a worker must know to open a source or a warehouse. It goes through the socket alone: it holds secrets."""
 
-    plugin: type[Source[Any]]
+    plugin: PluginClass
     config: Mapping[str, Any]
     """Settings and secrets as they are given to `config_type`."""
     tenant: str
@@ -62,7 +63,7 @@ class Spec:
 class Opened:
     """An open source, and what of it must not be told."""
 
-    source: Source[Any]
+    plugin: Source[Any] | Sink[Any]
     redactor: Redactor
 
 

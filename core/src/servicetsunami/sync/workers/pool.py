@@ -71,6 +71,17 @@ class WorkerPool:
             self._busy.add(worker)
         return worker
 
+    def open(self, spec: Spec, cancel: threading.Event) -> Worker:
+        """Return a worker in which the plugin is open; `cancel` ends its calls."""
+        worker = self.take(spec)
+        try:
+            worker.open(spec, cancel)
+        except BaseException:
+            worker.end()
+            self.give_back(spec, worker)
+            raise
+        return worker
+
     def give_back(self, spec: Spec, worker: Worker) -> None:
         """Take back a worker whose source is closed; beyond what is kept, those that waited longest are ended."""
         with self._lock:

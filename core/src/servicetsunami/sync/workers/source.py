@@ -54,13 +54,7 @@ class WorkerSource(Source[Any]):
         super().__init__(config, context)
         self._pool = pool
         self._spec = spec
-        self._worker = pool.take(spec)
-        try:
-            self._worker.open(spec, cancel)
-        except BaseException:
-            self._worker.end()
-            pool.give_back(spec, self._worker)
-            raise
+        self._worker = pool.open(spec, cancel)
 
     def check(self) -> None:
         """Raise the error that explains why this cannot work."""
