@@ -7,8 +7,10 @@ its beginning again, so it asks before it changes anything.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 
+import anyio
 from mcp.types import (
     ElicitRequest,
     ElicitRequestFormParams,
@@ -21,6 +23,7 @@ from mcp.types import (
 from servicetsunami.mcp.surface import RequestContext
 from servicetsunami.sdk import Json
 
+_PATIENCE_SECONDS = 600.0
 _NO_BACK_CHANNEL_SINCE = "2026-07-28"
 _CONFIRMATION: Json = {
     "type": "object",
@@ -41,11 +44,36 @@ class NeedsInput(Exception):
         return InputRequiredResult(input_requests={self._key: self._request}, request_state=self._state)
 
 
+class Questions:
+    """The questions that wait for a person; nobody waits for ever, and none outlives the server."""
+
+    def __init__(self) -> None:
+        self._waiting: set[anyio.CancelScope] = set()
+
+    async def answer(self, asked: Awaitable[ElicitResult]) -> ElicitResult:
+        """Return the answer, or that nobody answered in time."""
+        with anyio.move_on_after(_PATIENCE_SECONDS) as waiting:
+            self._waiting.add(waiting)
+            try:
+                return await asked
+            finally:
+                self._waiting.discard(waiting)
+        return ElicitResult(action="cancel")
+
+    def end(self) -> None:
+        """Wait for nobody any longer."""
+        for waiting in list(self._waiting):
+            waiting.cancel()
+
+
 class Asking:
     """What one call may ask of the person behind it. None of the answers is ever a proof of who answered."""
 
-    def __init__(self, context: RequestContext, params: InputResponseRequestParams) -> None:
+    def __init__(
+        self, context: RequestContext, params: InputResponseRequestParams, questions: Questions | None = None
+    ) -> None:
         self._context = context
+        self._questions = questions or Questions()
         self._params = params
 
     @property
@@ -92,7 +120,7 @@ class Asking:
             return ElicitResult.model_validate(given if isinstance(given, dict) else given.model_dump())
         if self._context.protocol_version >= _NO_BACK_CHANNEL_SINCE:
             raise NeedsInput(key, request, state)
-        return await self._context.session.send_request(request, ElicitResult)
+        return await self._questions.answer(self._context.session.send_request(request, ElicitResult))
 
     @property
     def _elicitation(self) -> Any:

@@ -66,6 +66,7 @@ def product_host(
             product.offer(catalog_of(app, local=local))
             host.instructions = f"{instructions(product.catalog)}{told}"
 
+    host.when_ending(product.questions.end)
     host.run_beside(lambda: _up_to_date(app, host, take, door))
     return host
 

@@ -107,6 +107,7 @@ class Host(Server[dict[str, Any]]):
         self.surface = surface
         self.bus, self._audience = bus or InMemorySubscriptionBus(), audience
         self._streams, self.legacy = _Streams(self.bus), LegacyClients()
+        self._endings: list[Callable[[], None]] = [self._streams.close]
         self.bus.subscribe(self.legacy.take)
         super().__init__(
             NAME,
@@ -149,8 +150,13 @@ class Host(Server[dict[str, Any]]):
         self.lifespan = lifespan
 
     def end_streams(self) -> None:
-        """Let every stream of changes end, so that its client knows that the server stops."""
-        self._streams.close()
+        """Let every stream of changes end, so that its client knows that the server stops, and what else would wait."""
+        for end in self._endings:
+            end()
+
+    def when_ending(self, end: Callable[[], None]) -> None:
+        """Call `end` as soon as the server is asked to stop."""
+        self._endings.append(end)
 
     def _wrap(self, security: RequestStateSecurity) -> None:
         self.middleware.append(_refuse_broken_text)

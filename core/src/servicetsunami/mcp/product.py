@@ -28,7 +28,7 @@ from mcp.types import (
 )
 
 from servicetsunami.mcp.answering import Answer, answer
-from servicetsunami.mcp.asking import Asking, NeedsInput
+from servicetsunami.mcp.asking import Asking, NeedsInput, Questions
 from servicetsunami.mcp.prompts import Prompts
 from servicetsunami.mcp.resources import Resources
 from servicetsunami.mcp.spec import Catalog, Report, ToolCall, ToolSpec
@@ -55,6 +55,7 @@ class Product:
         self._app = app
         self._door = door
         self._who = who
+        self.questions = Questions()
         self.offer(catalog)
 
     def offer(self, catalog: Catalog) -> None:
@@ -82,7 +83,7 @@ class Product:
         if spec is None or not _visible(spec, caller):
             raise self._unknown_tool(params.name, caller)
         report = _rising(context.session.report_progress)
-        call = ToolCall(self._app, caller, report, Asking(context, params), self._door)
+        call = ToolCall(self._app, caller, report, Asking(context, params, self.questions), self._door)
         try:
             given = await answer(spec, call, params.arguments or {})
         except NeedsInput as needed:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from mcp.server.auth.middleware.bearer_auth import RequireAuthMiddleware
 from mcp.server.auth.routes import create_protected_resource_routes
 from mcp.server.auth.settings import AuthSettings
 from mcp.server.transport_security import TransportSecuritySettings
 from opentelemetry import trace
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
 
 from servicetsunami.mcp.fronting import product_host
 from servicetsunami.mcp.host import Host, RequestStateSecurity
@@ -18,6 +20,7 @@ from servicetsunami.mcp.http.health import health_routes
 from servicetsunami.mcp.http.older import older_routes
 from servicetsunami.mcp.http.results import result_routes
 from servicetsunami.mcp.http.sessions import Sessions
+from servicetsunami.mcp.http.shares import IDLE_SECONDS, MOST_SESSIONS, SessionShares
 from servicetsunami.mcp.http.verifying import Verifier, make_checker, verified_caller
 from servicetsunami.mcp.secret_page.doors import Beside
 from servicetsunami.mcp.secret_page.routes import secret_routes
@@ -25,7 +28,7 @@ from servicetsunami.operations.caller import SCOPES, Caller
 from servicetsunami.runtime.exposure import authenticates, endpoint_of, hosts_of, origins_of
 
 if TYPE_CHECKING:
-    from starlette.routing import Route
+    from starlette.applications import Starlette
 
     from servicetsunami.mcp.host import SubscriptionBus
     from servicetsunami.mcp.http.workers import Worker
@@ -35,7 +38,6 @@ if TYPE_CHECKING:
 
 PATH = "/mcp"
 _ANONYMOUS = "This server does not check who calls it and serves this machine only, as tenant '{tenant}'."
-_MOST_SESSIONS = 1_000
 _TRACING = "OpenTelemetryMiddleware"
 _CALLERS_HEADERS = ("authorization", "content-type", "mcp-protocol-version", "mcp-method", "mcp-name")
 _TALKATIVE = ("mcp.server.sse", "sse_starlette.sse")
@@ -55,7 +57,8 @@ class HttpServer:
         inner = host.streamable_http_app(
             streamable_http_path=PATH,
             max_request_body_size=settings.mcp_max_request_bytes,
-            max_sessions=_MOST_SESSIONS,
+            max_sessions=MOST_SESSIONS,
+            session_idle_timeout=IDLE_SECONDS,
             transport_security=allowed,
             auth=auth,
             token_verifier=Verifier(app, make_checker(settings)) if authenticates(settings) else None,
@@ -65,6 +68,7 @@ class HttpServer:
                 *secret_routes(app, hosts_of(settings)),
             ],
         )
+        _share_sessions(inner)
         # Before the SDK's own, which would name only the scope that every call needs.
         inner.router.routes[:0] = _resource_routes(settings)
         if settings.mcp_allowed_origins:
@@ -99,6 +103,13 @@ def _without_idle_tracing(host: Host) -> Host:
     if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         host.middleware = [one for one in host.middleware if type(one).__name__ != _TRACING]
     return host
+
+
+def _share_sessions(application: Starlette) -> None:
+    """Put each caller's share behind authentication, which knows who calls."""
+    for route in application.router.routes:
+        if isinstance(route, Route) and isinstance(route.endpoint, RequireAuthMiddleware) and route.path == PATH:
+            route.endpoint.app = SessionShares(route.endpoint.app)
 
 
 async def make_host(app: App, bus: SubscriptionBus | None = None) -> Host:
