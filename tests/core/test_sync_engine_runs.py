@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import anyio
 import pytest
 from gardens import Garden
 
@@ -137,3 +138,29 @@ async def test_a_table_is_taken_from_a_process_that_was_killed_after_its_run_had
 
         assert view.status == "succeeded"
         assert await app.records.lease_owner("table/default/bronze.oak") is None
+
+
+async def test_a_process_that_ends_while_a_run_begins_leaves_its_table_to_the_next(
+    garden: Garden, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with garden.open() as app:
+        connection = await connected(app)
+        taken, lease = anyio.Event(), app.records.lease
+
+        async def take_and_stand_still(*args: Any) -> bool:
+            await lease(*args)
+            taken.set()
+            await anyio.sleep_forever()
+            return True
+
+        monkeypatch.setattr(app.records, "lease", take_and_stand_still)
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as callers:
+                callers.start_soon(sync_to_bronze, app, ME, connection, "oak")
+                await taken.wait()
+                callers.cancel_scope.cancel()
+
+    async with garden.open() as app:
+        run = await sync_to_bronze(app, ME, connection, "oak")
+
+    assert run.status == "succeeded"

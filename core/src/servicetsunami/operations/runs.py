@@ -6,12 +6,12 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from servicetsunami.operations.events import Event
 from servicetsunami.records import Connection, Run, RunStatus
@@ -23,6 +23,7 @@ from servicetsunami.sync.failpoints import reach
 if TYPE_CHECKING:
     from servicetsunami.operations.app import App
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 _HEARTBEAT_SECONDS = 1.0
 _MOST_OPEN = 1000
@@ -291,6 +292,19 @@ class RunKeeper:
         self._app.events.tell(Event("run", run.tenant, run.id))
         if run.connection_id is not None:
             self._app.events.tell(Event("connection", run.tenant, run.connection_id))
+
+
+async def begun(app: App, work: Coroutine[Any, Any, T]) -> T:
+    """Carry out the beginning of a run, whatever becomes of whoever asked for it.
+
+    One who gave up between the run's row and its start would leave a run that nobody executes; and if the process ends
+    there too, others have to see that its table is free.
+    """
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        app.presence.leave_unfinished()
+        raise
 
 
 def _lease_owner(run: Run) -> str:

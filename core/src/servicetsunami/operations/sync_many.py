@@ -12,6 +12,7 @@ from servicetsunami.operations.joint_runs import Plan, PlannedTable
 from servicetsunami.operations.models import ConnectionSync, TableSync
 from servicetsunami.operations.opened import with_source
 from servicetsunami.operations.read_only import changing
+from servicetsunami.operations.runs import begun
 from servicetsunami.operations.sources import find_stream
 from servicetsunami.operations.sync import SYNC_MODES, OnProgress, list_runs
 from servicetsunami.operations.views import run_view
@@ -50,7 +51,7 @@ async def sync_connection(
     async def plan() -> Sequence[PlannedTable]:
         return planned
 
-    run = await asyncio.shield(_begin(app, caller, connection, sync_mode, plan))
+    run = await begun(app, _begin(app, caller, connection, sync_mode, plan))
     return await _watch(app, caller, run.id, wait_seconds, on_progress)
 
 
