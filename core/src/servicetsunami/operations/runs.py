@@ -87,6 +87,18 @@ class RunKeeper:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def begin(self, work: Coroutine[Any, Any, T]) -> T:
+        """Carry out the beginning of a run, whatever becomes of whoever asked for it.
+
+        One who gave up between the run's row and its start would leave a run that nobody executes; and if the process
+        ends there too, others have to see that its table is free.
+        """
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            self._app.presence.leave_unfinished()
+            raise
+
     async def _taken_or_told(self, run: Run) -> bool:
         """Take the table; where another run has it, say so in the run's row and return False."""
         try:
@@ -292,19 +304,6 @@ class RunKeeper:
         self._app.events.tell(Event("run", run.tenant, run.id))
         if run.connection_id is not None:
             self._app.events.tell(Event("connection", run.tenant, run.connection_id))
-
-
-async def begun(app: App, work: Coroutine[Any, Any, T]) -> T:
-    """Carry out the beginning of a run, whatever becomes of whoever asked for it.
-
-    One who gave up between the run's row and its start would leave a run that nobody executes; and if the process ends
-    there too, others have to see that its table is free.
-    """
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        app.presence.leave_unfinished()
-        raise
 
 
 def _lease_owner(run: Run) -> str:

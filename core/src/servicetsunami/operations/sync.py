@@ -14,7 +14,7 @@ from servicetsunami.operations.identity import source_identity
 from servicetsunami.operations.models import RunList, RunView
 from servicetsunami.operations.opened import with_source
 from servicetsunami.operations.read_only import changing
-from servicetsunami.operations.runs import LEASE, begun
+from servicetsunami.operations.runs import LEASE
 from servicetsunami.operations.secrets import dialling_secrets
 from servicetsunami.operations.sources import configured, find_stream
 from servicetsunami.operations.stream_settings import settings_of
@@ -62,7 +62,7 @@ async def sync_to_bronze(
         caller.tenant, connection.id, stream.id, wanted_tables(stream, connection.name, target)
     )
     secrets = await dialling_secrets(app, connection)
-    run = await begun(app, _begin(app, connection, secrets, _Wish(stream, dataset, mode, known)))
+    run = await app.runs.begin(_begin(app, connection, secrets, _Wish(stream, dataset, mode, known)))
     return await _watch(app, caller, run.id, wait_seconds, on_progress)
 
 

@@ -12,7 +12,6 @@ from servicetsunami.operations.joint_runs import Plan, PlannedTable
 from servicetsunami.operations.models import ConnectionSync, TableSync
 from servicetsunami.operations.opened import with_source
 from servicetsunami.operations.read_only import changing
-from servicetsunami.operations.runs import begun
 from servicetsunami.operations.sources import find_stream
 from servicetsunami.operations.sync import SYNC_MODES, OnProgress, list_runs
 from servicetsunami.operations.views import run_view
@@ -51,7 +50,7 @@ async def sync_connection(
     async def plan() -> Sequence[PlannedTable]:
         return planned
 
-    run = await begun(app, _begin(app, caller, connection, sync_mode, plan))
+    run = await app.runs.begin(_begin(app, caller, connection, sync_mode, plan))
     return await _watch(app, caller, run.id, wait_seconds, on_progress)
 
 
