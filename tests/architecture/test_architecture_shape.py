@@ -21,10 +21,10 @@ SUPPRESSION = re.compile(r"#\s*(?:ruff:\s*)?(?:noqa|type:\s*ignore|pragma:\s*no 
 MACHINE = re.compile(r"(?<![\w.])/(?:work|root|home/\w+)/|localhost:\d+/simple|file:///")
 PUBLIC_SDK = """
 API_VERSION DELETED_AT ENTRY_POINT_GROUP OP RESCUED UNCHANGED Address ArrowStream AuthError Cancelled Capability
-ChangeFeed Changes Checkpoint ColumnDetails Commit Config ConfigError Context DataError Deletes Evolve Hooks Item Json
-Load Manifest NotFound PermanentError PermissionDenied Problem QueryLimits Queryable RateLimited Read Rows Sink Source
-Split Splittable Stream TableDetails TableName TableSummary Transaction TransientError TsunamiError Uploads Warehouse
-Watermark WriteMode capabilities hookimpl hookspec manifest nearest secret_fields
+ChangeFeed Changes Checkpoint ColumnDetails Commit Config ConfigError Context DataError Deletes Evolve FileEntry Hooks
+Item Json Load Manifest NotFound PermanentError PermissionDenied Problem QueryLimits Queryable RateLimited Read Rows
+Sink Source Split Splittable Stream TableDetails TableName TableSummary Transaction TransientError TsunamiError
+Uploads Warehouse Watermark WriteMode capabilities hookimpl hookspec manifest nearest secret_fields
 """
 
 

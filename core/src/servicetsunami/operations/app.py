@@ -31,6 +31,7 @@ from servicetsunami.runtime import (
     active_sink,
     live_secrets,
     refuse_unserved,
+    roots_for,
 )
 from servicetsunami.sdk import Config, ConfigError, Sink, Source, Warehouse
 
@@ -73,7 +74,9 @@ class App:
         parsed = _parsed(cls, config)
         folder = self._folder(connection.tenant, cls.name)
         known = tuple(secrets.values())
-        spec = Spec(cls, config, connection.tenant, connection.id, folder, self._policy, known)
+        spec = Spec(
+            cls, config, connection.tenant, connection.id, folder, self._policy, known, self._roots(connection.tenant)
+        )
         return self.workers.open(spec, parsed, cancel)
 
     def new_source(
@@ -114,7 +117,11 @@ class App:
         return self.workers.ask(Spec(cls, {}, tenant, "", self._folder(tenant, cls.name), self._policy), cancel)
 
     def _context(self, tenant: str, plugin: str, cancel: threading.Event) -> HostContext:
-        return HostContext(tenant, plugin, self._folder(tenant, plugin), self._policy, cancel, self.redactor)
+        given = (self._folder(tenant, plugin), self._policy, cancel, self.redactor)
+        return HostContext(tenant, plugin, *given, file_roots=self._roots(tenant))
+
+    def _roots(self, tenant: str) -> tuple[Path, ...]:
+        return roots_for(tenant, self.settings.file_roots, exposed=self.settings.mcp_transport != "stdio")
 
     def _folder(self, tenant: str, plugin: str) -> Path:
         return self.settings.home / "data" / tenant / plugin

@@ -3,14 +3,15 @@
 from servicetsunami.runtime.addresses import AddressPolicy
 from servicetsunami.runtime.context import HostContext
 from servicetsunami.runtime.dialling import dial
-from servicetsunami.runtime.files import open_in_root
 from servicetsunami.runtime.loading import LoadedSettings, load_settings
 from servicetsunami.runtime.logs import configure_logging
 from servicetsunami.runtime.presence import Presence
 from servicetsunami.runtime.redaction import Redactor
 from servicetsunami.runtime.references import References
+from servicetsunami.runtime.roots import roots_for
 from servicetsunami.runtime.serving import active_sink, refuse_unserved
 from servicetsunami.runtime.settings import Settings, live_secrets, variable_of
+from servicetsunami.sdk.files import open_in_root
 
 __all__ = [
     "AddressPolicy",
@@ -27,5 +28,6 @@ __all__ = [
     "load_settings",
     "open_in_root",
     "refuse_unserved",
+    "roots_for",
     "variable_of",
 ]

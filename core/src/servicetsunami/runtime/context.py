@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from servicetsunami.runtime.addresses import AddressPolicy
 from servicetsunami.runtime.dialling import dial
 from servicetsunami.runtime.redaction import Redactor
-from servicetsunami.sdk import Address, Cancelled
+from servicetsunami.sdk import Address, Cancelled, FileEntry
 from servicetsunami.sdk.http import HttpClient, open_http
+from servicetsunami.sdk.roots import FileRoots
 
 PLUGIN_LOGGER = "servicetsunami.plugin"
 
@@ -28,8 +30,10 @@ class HostContext:
         cancel: threading.Event | None,
         redactor: Redactor,
         connection: str = "",
+        file_roots: Sequence[Path] = (),
     ) -> None:
         """`cancel` is set by whoever wants the work to stop; None where nobody can."""
+        self._roots = FileRoots(file_roots)
         self._tenant = tenant
         self._connection = connection
         self._data_dir = data_dir
@@ -65,6 +69,14 @@ class HostContext:
     def http(self, base_url: str, **options: Any) -> HttpClient:
         """Return a client for one base URL, each of its connections made by `dial`; the caller closes it."""
         return open_http(base_url, dial=self.dial, sleep=self.sleep, **options)
+
+    def list_files(self, path: str) -> Iterator[FileEntry]:
+        """Yield the file at `path`, or what is below the folder there that is no folder, by path."""
+        return self._roots.list(path)
+
+    def open_file(self, path: str) -> BinaryIO:
+        """Open a regular file of a folder that this tenant may read; the caller closes it."""
+        return self._roots.open(path)
 
     def sleep(self, seconds: float) -> None:
         """Wait; raises `Cancelled` at once when the work is cancelled."""

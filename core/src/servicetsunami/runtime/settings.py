@@ -86,6 +86,11 @@ class Settings(BaseModel):
     allowed_networks: Networks = Field(
         (), description="Private networks that may be reached all the same, such as `10.1.0.0/16`."
     )
+    file_roots: Names = Field(
+        (),
+        description="Folders whose files a connection may read, besides the working directory over stdio and on the "
+        "command line. Over HTTP only those whose path holds `{tenant}`, such as `/srv/inbox/{tenant}`.",
+    )
     query_timeout_seconds: float = Field(30.0, gt=0, le=3600, description="How long a query may take.")
     parallel_reads: int = Field(
         2, ge=1, le=64, description="How many parts of a table are read at once, at most as many as there are cores."

@@ -7,7 +7,7 @@ library only: pyarrow is imported when rows flow.
 
 from servicetsunami.sdk.capability import Capability, Manifest, capabilities, manifest
 from servicetsunami.sdk.config import Config, secret_fields
-from servicetsunami.sdk.context import Address, Context
+from servicetsunami.sdk.context import Address, Context, FileEntry
 from servicetsunami.sdk.errors import (
     AuthError,
     Cancelled,
@@ -77,6 +77,7 @@ __all__ = [
     "DataError",
     "Deletes",
     "Evolve",
+    "FileEntry",
     "Hooks",
     "Item",
     "Json",

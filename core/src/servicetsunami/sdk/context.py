@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -21,6 +21,17 @@ class Address:
     host: str
     ip: str
     port: int
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One file of a folder that may be read."""
+
+    path: str
+    """Path below the folder that was listed, with `/`; empty for the file that was itself listed."""
+    size_bytes: int
+    changed_ns: int
+    """When its content, name or place last changed on this machine, in nanoseconds since 1970; nobody can set it."""
 
 
 class Context(Protocol):
@@ -67,6 +78,16 @@ class Context(Protocol):
         `headers` and `params` go to the base URL's own origin alone, so that a redirect or a link to a next page
         takes no key elsewhere. `per_second` bounds requests. Raises `ConfigError` (`bad_base_url`).
         """
+
+    def list_files(self, path: str) -> Iterator[FileEntry]:
+        """Yield the file at `path`, or everything below the folder there that is no folder, by path.
+
+        `path` is absolute, or relative to a folder that may be read. A link is listed and never followed: opening it
+        is refused. Raises `ConfigError` (`file_not_allowed`), `NotFound` (`file_not_found`) or `PermissionDenied`.
+        """
+
+    def open_file(self, path: str) -> BinaryIO:
+        """Open a regular file of a folder that may be read; the caller closes it. Raises what `list_files` raises."""
 
     def sleep(self, seconds: float) -> None:
         """Wait; raises `Cancelled` at once when the work is cancelled."""

@@ -22,6 +22,7 @@ COPIED = (
     "plugins_allow",
     "allow_private_addresses",
     "allowed_networks",
+    "file_roots",
     "query_timeout_seconds",
     "parallel_reads",
     "worker_memory_mb",

@@ -6,14 +6,16 @@ import logging
 import math
 import socket
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from servicetsunami.sdk.context import Address
+from servicetsunami.sdk.context import Address, FileEntry
 from servicetsunami.sdk.errors import Cancelled, ConfigError
 from servicetsunami.sdk.http import HttpClient, open_http
+from servicetsunami.sdk.roots import FileRoots
 
 _SHORTEST_SECONDS = 0.1
 """What a sleep counts for at least, so that a loop of short ones comes to an end."""
@@ -36,6 +38,8 @@ class LocalContext:
     loopback_only: bool = True
     patience_seconds: float = math.inf
     """How much sleep the test grants in all; who asks for more gets `OutOfPatienceError` at once."""
+    file_roots: tuple[Path, ...] = ()
+    """Folders whose files may be read; the one that holds `data_dir` where none is named."""
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("servicetsunami.testing"))
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
     _slept: list[float] = field(default_factory=list, repr=False)
@@ -59,6 +63,18 @@ class LocalContext:
     def http(self, base_url: str, **options: Any) -> HttpClient:
         """Return a client for one base URL, each of its connections made by `dial`; the caller closes it."""
         return open_http(base_url, dial=self.dial, sleep=self.sleep, **options)
+
+    def list_files(self, path: str) -> Iterator[FileEntry]:
+        """Yield the file at `path`, or what is below the folder there, as the host does; below `file_roots` only."""
+        return self._roots.list(path)
+
+    def open_file(self, path: str) -> BinaryIO:
+        """Open a regular file below `file_roots`, as the host does; the caller closes it."""
+        return self._roots.open(path)
+
+    @property
+    def _roots(self) -> FileRoots:
+        return FileRoots(self.file_roots or (self.data_dir.parent,))
 
     def sleep(self, seconds: float) -> None:
         """Wait; raises `Cancelled` at once after `cancel()`."""

@@ -37,6 +37,8 @@ class Spec:
     policy: AddressPolicy
     secrets: tuple[str, ...] = ()
     """Values to mask wherever they turn up."""
+    file_roots: tuple[Path, ...] = ()
+    """Folders whose files the source may read."""
 
     def encode(self, memory_mb: int, log_level: int) -> Json:
         """Write it for `open_plugin`."""
@@ -50,6 +52,7 @@ class Spec:
             "allow_private": self.policy.allow_private,
             "networks": [str(network) for network in self.policy.networks],
             "secrets": list(self.secrets),
+            "file_roots": [str(root) for root in self.file_roots],
             "path": [entry for entry in sys.path if entry],
             "memory_mb": memory_mb,
             "log_level": log_level,
@@ -81,7 +84,8 @@ def open_plugin(spec: Json, channel: Channel, stop: threading.Event, asking: Ask
 
 def _context(spec: Json, plugin: str, stop: threading.Event, redactor: Redactor, asking: Asking | None) -> HostContext:
     policy = AddressPolicy(spec["allow_private"], tuple(map(ip_network, spec["networks"])))
-    given = (spec["tenant"], plugin, Path(spec["data_dir"]), policy, stop, redactor, spec["connection"])
+    roots = tuple(map(Path, spec["file_roots"]))
+    given = (spec["tenant"], plugin, Path(spec["data_dir"]), policy, stop, redactor, spec["connection"], roots)
     return HostContext(*given) if asking is None else RelayedContext(asking, *given)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from servicetsunami.sdk import ConfigError, NotFound, PermissionDenied, TsunamiError
+from servicetsunami.sdk.errors import ConfigError, NotFound, PermissionDenied, TsunamiError
 
 _LINK_ON_THE_WAY = frozenset({errno.ELOOP, errno.ENOTDIR})
 
@@ -32,6 +32,24 @@ def open_in_root(root: Path, relative: str) -> BinaryIO:
         os.close(descriptor)
         raise
     return os.fdopen(descriptor, "rb")
+
+
+def open_folder_in_root(root: Path, relative: str) -> int | None:
+    """Open the folder `relative` and return its descriptor, None if a file is there; `.` is the root itself.
+
+    Links are refused as for files. Raises `ConfigError`, `NotFound` or `PermissionDenied`.
+    """
+    try:
+        if relative == ".":
+            return os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        *parents, name = _parts(relative)
+        descriptor = _descend(root, parents, name)
+    except OSError as error:
+        raise _failure(error) from None
+    if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 def _parts(relative: str) -> list[str]:
