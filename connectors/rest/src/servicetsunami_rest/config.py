@@ -22,8 +22,8 @@ _NEEDED: dict[str, tuple[str, ...]] = {
     "bearer": ("token",),
     "basic": ("user", "password"),
     "query": ("token",),
-    "oauth2_client_credentials": ("token_url", "client_id", "client_secret"),
-    "oauth2_refresh_token": ("token_url", "client_id", "refresh_token"),
+    "oauth2_client_credentials": ("oauth_url", "client_id", "client_secret"),
+    "oauth2_refresh_token": ("oauth_url", "client_id", "refresh_token"),
 }
 
 
@@ -37,8 +37,8 @@ class Paging(_Part):
     kind: PagingKind = Field(
         "none",
         description=(
-            "`link`: a Link header with rel=next; `next_url`: the body holds the next page's URL; `cursor`: the body, or "
-            "the last record, holds a value to send; `page`: pages are counted; `offset`: records are counted."
+            "`link`: a Link header with rel=next; `next_url`: the body holds the next page's URL; `cursor`: the body, "
+            "or the last record, holds a value to send; `page`: pages are counted; `offset`: records are counted."
         ),
     )
     param: str | None = Field(
@@ -83,11 +83,15 @@ class StreamSettings(_Part):
     name: str = Field(description="Name of the stream, and of its table.", min_length=1, max_length=200)
     path: str = Field(description="Path below the base URL, such as `/v1/users`.", min_length=1, max_length=2000)
     records: str = Field(
-        "", description="Where the body holds the list of records, such as `data.items`; empty if it is the body itself."
+        "",
+        description="Where the body holds the list of records, such as `data.items`; empty if it is the body itself.",
     )
+    null_is_empty: bool = Field(False, description="The API says null where it means an empty list.")
     key: tuple[str, ...] = Field((), description="Fields that identify a record.")
     cursor: str | None = Field(None, description="Field that grows whenever a record changes.")
-    cursor_param: str | None = Field(None, description="Query parameter that asks for records at or after a cursor value.")
+    cursor_param: str | None = Field(
+        None, description="Query parameter that asks for records at or after a cursor value."
+    )
     cursor_format: CursorFormat = Field("as_is", description="How the parameter wants the value written.")
     params: dict[str, str] = Field(default_factory=dict, description="Query parameters of every request.")
     paging: Paging = Field(default_factory=Paging)
@@ -127,7 +131,7 @@ class RestConfig(Config):
     token: SecretStr | None = Field(None, description="Bearer token or API key.")
     user: str | None = Field(None, description="User of basic authentication.")
     password: SecretStr | None = Field(None, description="Password of basic authentication.")
-    token_url: str | None = Field(None, description="Where OAuth2 gives access tokens.", max_length=2000)
+    oauth_url: str | None = Field(None, description="Where OAuth2 gives access tokens.", max_length=2000)
     client_id: str | None = Field(None, description="OAuth2 client.")
     client_secret: SecretStr | None = Field(None, description="Secret of the OAuth2 client.")
     refresh_token: SecretStr | None = Field(None, description="OAuth2 refresh token.")
@@ -142,7 +146,7 @@ class RestConfig(Config):
     streams: tuple[StreamSettings, ...] = Field((), description="The lists of records the API gives.")
     openapi: str | None = Field(
         None,
-        description="Path of an OpenAPI document below the base URL, or its JSON text; proposes streams where none is given.",
+        description="Path of an OpenAPI document below the base URL, or its JSON text; used if no streams are given.",
     )
 
     @model_validator(mode="after")
