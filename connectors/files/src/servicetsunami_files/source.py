@@ -1,0 +1,36 @@
+"""The connector: what the host asks, answered by the modules beside this one, which bring the libraries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from servicetsunami.sdk import Context, Item, Read, Source, Stream, Uploads
+from servicetsunami_files.config import FilesConfig
+
+
+class FilesSource(Source[FilesConfig], Uploads):
+    """Reads CSV, JSON, Parquet, Arrow and Excel files, typed exactly, with the file and row each row came from."""
+
+    name = "files"
+    title = "Files"
+
+    def __init__(self, config: FilesConfig, ctx: Context) -> None:
+        super().__init__(config, ctx)
+
+    def streams(self) -> Iterable[Stream]:
+        """Yield each table with the types that its files show."""
+        from servicetsunami_files.reading import Reader
+
+        return Reader(self.config, self.ctx).streams()
+
+    def read(self, read: Read) -> Iterator[Item]:
+        """Yield the rows of a table's files, the one changed longest ago first."""
+        from servicetsunami_files.reading import Reader
+
+        return Reader(self.config, self.ctx).read(read)
+
+    def accepts(self, file_name: str) -> bool:
+        """Tell whether the ending of a name is one of the formats."""
+        from servicetsunami_files.places import endings
+
+        return endings(file_name)[1] is not None
