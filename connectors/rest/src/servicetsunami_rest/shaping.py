@@ -100,7 +100,7 @@ def _decoder(columns: Sequence[Column]) -> msgspec.json.Decoder[Any]:
         for i, one in enumerate(columns)
     ]
     names = {f"c{i}": one.name for i, one in enumerate(columns)}
-    row = msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True)
+    row = msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True, gc=False)
     return msgspec.json.Decoder(GenericAlias(list, (row,)))
 
 
@@ -113,10 +113,23 @@ def _cut(column: Column, cells: Sequence[Any]) -> _Cut:
         return _Cut(pa.nulls(len(cells)), len(cells) - cells.count(UNSET))
     if column.kind in _DECODED:
         return _plain(column, cells)
+    if column.kind in ("decimal", "json"):
+        return _joined(column, cells)
     raw = [bytes(cell) for cell in cells]
     names = len(raw) - raw.count(b"") + b" ".join(raw).count(_NAME_MARK)
-    present = [cell or b"null" for cell in raw]
-    return _Cut(_converted(column, present), names)
+    return _Cut(_converted(column, [cell or b"null" for cell in raw]), names)
+
+
+def _joined(column: Column, cells: Sequence[Any]) -> _Cut:
+    """Take cells as they were sent. They are joined and split, which is quicker than one after another."""
+    whole = b"\0".join(cells)  # JSON holds no NUL
+    texts: list[str | None] = list(whole.decode().split("\0"))
+    missing = texts.count("")
+    if missing or "null" in texts:
+        texts = [text if text not in ("", "null") else None for text in texts]
+    names = len(texts) - missing + (whole.count(_NAME_MARK) if column.kind == "json" else 0)
+    array = pa.array(texts, pa.string())
+    return _Cut(array if column.kind == "json" else array.cast(column.type), names)
 
 
 def _plain(column: Column, cells: Sequence[Any]) -> _Cut:
@@ -130,10 +143,6 @@ def _plain(column: Column, cells: Sequence[Any]) -> _Cut:
 
 
 def _converted(column: Column, cells: Sequence[bytes]) -> pa.Array:
-    if column.kind == "json":
-        return pa.array([None if cell == b"null" else cell.decode() for cell in cells], pa.string())
-    if column.kind == "decimal":
-        return pa.array([None if cell == b"null" else cell.decode() for cell in cells], pa.string()).cast(column.type)
     if column.kind == "struct":
         return _structs(column, [exact(cell) for cell in cells])
     return pa.array([shown(cell) for cell in cells], pa.string()).cast(column.type)
