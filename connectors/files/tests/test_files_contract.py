@@ -25,7 +25,6 @@ class TestFilesContract(SourceContract):
         folder = tmp_path / "exports"
         (folder / "visits").mkdir(parents=True)
         (folder / "orders.csv").write_text(ORDERS, encoding="utf-8")
-        (folder / "broken.csv").write_text("a,b\n1,2\n3\n4,5\n", encoding="utf-8")
         for month in ("01", "02", "03"):
             (folder / "visits" / f"{month}.csv").write_text(
                 f"day,count\n2024-{month}-01,{month[1]}\n", encoding="utf-8"

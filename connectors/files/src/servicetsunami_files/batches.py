@@ -32,11 +32,14 @@ class Parsed:
 
     batches: Sequence[pa.RecordBatch]
     bad: Sequence[Quarantined] = ()
+    numbers: Sequence[int] | None = None
+    """Numbers of the rows of all batches where records are not counted from 1, such as the rows of a sheet."""
 
     @property
     def records(self) -> int:
         """How many records these were."""
-        return sum(batch.num_rows for batch in self.batches) + len(self.bad)
+        rows: int = sum(batch.num_rows for batch in self.batches)
+        return rows + len(self.bad)
 
 
 @dataclass
@@ -54,17 +57,19 @@ class Labeller:
         before = 0
         for batch in parsed.batches:
             if batch.num_rows:
-                yield self._with_lineage(batch, self._numbers(before, batch.num_rows, wrong))
+                yield self._with_lineage(batch, self._numbers(parsed, before, batch.num_rows, wrong))
             before += batch.num_rows
         if parsed.bad:
             yield self._quarantine(parsed.bad)
         self.bad += len(parsed.bad)
-        self.row += parsed.records
+        self.row += parsed.records if parsed.numbers is None else 0
 
-    def _numbers(self, before: int, count: int, wrong: set[int]) -> pa.Array:
+    def _numbers(self, parsed: Parsed, before: int, count: int, wrong: set[int]) -> pa.Array:
         import pyarrow as pa
         import pyarrow.compute as pc
 
+        if parsed.numbers is not None:
+            return pa.array(parsed.numbers[before : before + count], pa.int64())
         if not wrong:
             return pc.cumulative_sum(pa.repeat(pa.scalar(1, pa.int64()), count), start=self.row + before)
         good = (number for number in range(1, before + count + len(wrong) + 1) if number not in wrong)

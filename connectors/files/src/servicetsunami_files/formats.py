@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from servicetsunami.sdk import Context
+from servicetsunami_files import columnar, csvread, excel, jsonread
 from servicetsunami_files.batches import Parsed
 from servicetsunami_files.config import FilesConfig
 from servicetsunami_files.places import FileSet, Place
@@ -16,23 +18,41 @@ if TYPE_CHECKING:
 
 def expand(ctx: Context, one: FileSet, config: FilesConfig) -> Iterator[FileSet]:
     """Yield a stream for every sheet of workbooks; other file sets are one stream."""
-    del ctx, config
-    yield one
+    if one.places[0].format != "excel":
+        yield one
+        return
+    sheets: dict[str, list[Place]] = {}
+    for place in one.places:
+        for sheet in excel.sheet_names(ctx, place, config):
+            sheets.setdefault(sheet, []).append(place)
+    for sheet, places in sheets.items():
+        name = one.name if len(sheets) == 1 else f"{one.name}_{sheet}"
+        yield replace(one, name=name, places=tuple(places), sheet=sheet)
 
 
 def schema_of(ctx: Context, place: Place, config: FilesConfig, sheet: str | None) -> pa.Schema:
     """Return the columns of a file, of type null where they show no value."""
-    del sheet
-    from servicetsunami_files.csvread import csv_schema
-
-    return csv_schema(ctx, place, config)
+    if place.format == "excel":
+        return excel.excel_schema(ctx, place, config, sheet or "")
+    if place.format in ("json", "jsonl"):
+        return jsonread.json_schema(ctx, place, config)
+    if place.format == "parquet":
+        return columnar.parquet_schema(ctx, place, config)
+    if place.format == "arrow":
+        return columnar.arrow_schema(ctx, place, config)
+    return csvread.csv_schema(ctx, place, config)
 
 
 def records_of(
     ctx: Context, place: Place, config: FilesConfig, schema: pa.Schema, sheet: str | None
 ) -> Iterator[Parsed]:
     """Yield the records of a file in order."""
-    del sheet
-    from servicetsunami_files.csvread import read_csv
-
-    return read_csv(ctx, place, config, schema)
+    if place.format == "excel":
+        return excel.read_excel(ctx, place, config, schema, sheet or "")
+    if place.format in ("json", "jsonl"):
+        return jsonread.read_json(ctx, place, config, schema)
+    if place.format == "parquet":
+        return columnar.read_parquet(ctx, place, config)
+    if place.format == "arrow":
+        return columnar.read_arrow(ctx, place, config)
+    return csvread.read_csv(ctx, place, config, schema)

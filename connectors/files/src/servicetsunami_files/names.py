@@ -26,3 +26,8 @@ def distinct_names(found: Iterable[object]) -> list[str]:
         taken.add(name.casefold())
         names.append(name)
     return names
+
+
+def renamed(name: str) -> str:
+    """Return another name for a field that is called as one of ours."""
+    return f"{name}_2" if name.casefold() in _OURS else name or "column_1"

@@ -174,7 +174,7 @@ def _group(config: FilesConfig, place: Place) -> str:
 
 
 def _distinct(sets: Iterable[FileSet]) -> list[FileSet]:
-    """Number the names that come twice, such as a folder and a file called alike."""
+    """Put numbers behind names that come twice, such as a folder and a file called alike."""
     taken: set[str] = set()
     result = []
     for one in sets:

@@ -7,7 +7,7 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from servicetsunami.sdk import Context, Item, NotFound, Read, Stream, nearest
-from servicetsunami_files.batches import Labeller, Parsed
+from servicetsunami_files.batches import Labeller
 from servicetsunami_files.config import FilesConfig
 from servicetsunami_files.formats import expand, records_of, schema_of
 from servicetsunami_files.names import SOURCE_FILE, SOURCE_MODIFIED, SOURCE_ROW
@@ -49,7 +49,6 @@ class Reader:
 
     def _rows(self, place: Place, one: FileSet, schema: pa.Schema, read: Read) -> Iterator[pa.RecordBatch]:
         labeller = Labeller(place, read)
-        parsed: Parsed
         for parsed in records_of(self._ctx, place, self._config, schema, one.sheet):
             yield from labeller.label(parsed)
             if self._ctx.cancelled():
@@ -93,7 +92,7 @@ class Reader:
         for place in one.places:
             columns.update(dict.fromkeys(place.partitions, pa.string()))
         fields = [(name, pa.string() if pa.types.is_null(kind) else kind) for name, kind in columns.items()]
-        return pa.schema([*map(lambda pair: pa.field(*pair), fields), *_lineage()])
+        return pa.schema([*(pa.field(*pair) for pair in fields), *_lineage()])
 
 
 def _together(left: pa.Schema, right: pa.Schema) -> pa.Schema:
