@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from servicetsunami.sdk import ConfigError, Context, nearest
@@ -194,20 +194,7 @@ def _with_header(rows: Iterator[Row], config: FilesConfig, width: int) -> _Sheet
     look = list(islice(rows, _LOOK))
     at = 0 if config.skip_rows or config.header else _header_row(look)
     names = distinct_names(look[at][1] if look else [""] * width)
-    return _Sheet(names, [*skipped, *look[:at]], iter(_Chained(look[at + 1 :], rows)))
-
-
-class _Chained(Iterator[Row]):
-    """Rows that were looked at, and those behind them."""
-
-    def __init__(self, first: Sequence[Row], rest: Iterator[Row]) -> None:
-        self._first = iter(first)
-        self._rest = rest
-
-    def __next__(self) -> Row:
-        """Return the next row."""
-        found = next(self._first, None)
-        return next(self._rest) if found is None else found
+    return _Sheet(names, [*skipped, *look[:at]], chain(look[at + 1 :], rows))
 
 
 def _header_row(rows: Sequence[Row]) -> int:

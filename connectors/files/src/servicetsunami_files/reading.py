@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from servicetsunami.sdk import Context, Item, NotFound, Read, Stream, nearest
+from servicetsunami.sdk import ConfigError, Context, DataError, Item, NotFound, PermissionDenied, Read, Stream, nearest
 from servicetsunami_files.batches import Labeller
 from servicetsunami_files.config import FilesConfig
 from servicetsunami_files.formats import expand, records_of, schema_of
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _SAMPLED_FILES = 20
+_OF_FILES = (DataError, ConfigError, NotFound, PermissionDenied)
 
 
 class Reader:
@@ -27,10 +28,25 @@ class Reader:
         self._config = config
         self._ctx = ctx
 
-    def streams(self) -> Iterator[Stream]:
-        """Yield each stream with its schema."""
+    def check(self) -> None:
+        """Read a row of a stream; raises the error of the first if none can be read."""
+        failures = []
         for one in self._sets():
-            yield self._stream(one)
+            try:
+                next(self.read(Read(self._stream(one), limit=1)), None)
+            except _OF_FILES as error:
+                failures.append(error)
+            else:
+                return
+        raise failures[0]
+
+    def streams(self) -> Iterator[Stream]:
+        """Yield each stream with its schema; one that cannot be read has none, and its description says why."""
+        for one in self._sets():
+            try:
+                yield self._stream(one)
+            except _OF_FILES as error:
+                yield Stream(one.name, kind="file", description=f"Cannot be read: {error.message}")
 
     def read(self, read: Read) -> Iterator[Item]:
         """Yield the rows of the files that changed at or after `read.since`."""

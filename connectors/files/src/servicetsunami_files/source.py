@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from servicetsunami.sdk import Context, Item, Read, Source, Stream, Uploads
+from servicetsunami.sdk import Item, Read, Source, Stream, Uploads
 from servicetsunami_files.config import FilesConfig
 
 
@@ -14,8 +14,11 @@ class FilesSource(Source[FilesConfig], Uploads):
     name = "files"
     title = "Files"
 
-    def __init__(self, config: FilesConfig, ctx: Context) -> None:
-        super().__init__(config, ctx)
+    def check(self) -> None:
+        """Find the tables and read a row of one."""
+        from servicetsunami_files.reading import Reader
+
+        Reader(self.config, self.ctx).check()
 
     def streams(self) -> Iterable[Stream]:
         """Yield each table with the types that its files show."""
