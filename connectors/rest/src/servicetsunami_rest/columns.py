@@ -15,6 +15,7 @@ from servicetsunami.sdk.infer import natural
 Kind: TypeAlias = Literal["unknown", "boolean", "integer", "decimal", "text", "mixed", "json", "struct", "hinted"]
 
 _WIDEST = 38
+_EXACT = json.JSONDecoder(parse_float=Decimal)
 _SCALES = (9, 18)
 """Decimals get room for more digits than the first page shows."""
 _HINTED = {
@@ -65,7 +66,7 @@ def settled(name: str, cells: Sequence[bytes], *, nested: str) -> Column:
 
 def exact(cell: bytes) -> Any:
     """Return the value of a JSON cell, its numbers exact."""
-    return json.loads(cell, parse_float=Decimal)
+    return _EXACT.decode(cell.decode())
 
 
 def shown(cell: bytes) -> str | None:

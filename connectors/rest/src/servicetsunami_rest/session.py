@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from itertools import chain
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -57,9 +58,13 @@ class Session:
 
     def hides(self, text: str) -> bool:
         """Tell whether a text holds one of the connection's secrets."""
-        names = secret_fields(RestConfig)
-        secrets = [value.get_secret_value() for name in names if (value := getattr(self._config, name))]
-        return any(form in text for secret in secrets if secret for form in (secret, quote(secret), quote_plus(secret)))
+        return any(secret in text for secret in self._secrets)
+
+    @cached_property
+    def _secrets(self) -> tuple[str, ...]:
+        values = [getattr(self._config, name) for name in secret_fields(RestConfig)]
+        plain = [value.get_secret_value() for value in values if value is not None]
+        return tuple(form for secret in plain if secret for form in (secret, quote(secret), quote_plus(secret)))
 
     def close(self) -> None:
         """Close every connection."""
