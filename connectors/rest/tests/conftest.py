@@ -1,7 +1,6 @@
 """A server for the connector's tests: it answers as each test says, and keeps what it was asked."""
 
 import json
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pyarrow as pa
 import pytest
 
-from servicetsunami.sdk import Checkpoint, Read, Stream
+from servicetsunami.sdk import Checkpoint, Read
 from servicetsunami.sdk.rows import to_batches
 from servicetsunami.sdk.testing import LocalContext
 from servicetsunami_rest import RestConfig, RestSource
@@ -151,20 +150,24 @@ class Reader:
 
     def __post_init__(self) -> None:
         self.ctx = Patient(data_dir=self.data_dir)
+        self._opened: list[RestSource] = []
 
     def source(self, *streams: dict[str, Any], **settings: Any) -> RestSource:
         given = {"base_url": self.api.base_url, "streams": list(streams), **settings}
-        return RestSource(RestConfig.model_validate(given), self.ctx)
+        source = RestSource(RestConfig.model_validate(given), self.ctx)
+        self._opened.append(source)
+        return source
+
+    def close(self) -> None:
+        for source in self._opened:
+            source.close()
 
     def items(self, stream: dict[str, Any], *others: dict[str, Any], read: Read | None = None, **settings: Any) -> Any:
         source = self.source(stream, *others, **settings)
         found = {one.name: one for one in source.streams()}
         items: list[Any] = []
-        try:
-            for item in source.read(read or Read(found[stream["name"]])):
-                items += [item] if isinstance(item, Checkpoint) else list(to_batches(item, None))
-        finally:
-            source.close()
+        for item in source.read(read or Read(found[stream["name"]])):
+            items += [item] if isinstance(item, Checkpoint) else list(to_batches(item, None))
         return items
 
     def rows(self, stream: dict[str, Any], *others: dict[str, Any], **how: Any) -> list[dict[str, Any]]:
@@ -178,16 +181,6 @@ class Reader:
         return pa.Table.from_batches(batches)
 
 
-def offered(stream: dict[str, Any]) -> Stream:
-    return Stream(stream["name"], key=tuple(stream.get("key", ())), cursor=stream.get("cursor"))
-
-
-def closed_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 @pytest.fixture
 def api() -> Iterator[Api]:
     with serving() as api:
@@ -195,5 +188,7 @@ def api() -> Iterator[Api]:
 
 
 @pytest.fixture
-def reader(api: Api, tmp_path: Path) -> Reader:
-    return Reader(api, tmp_path / "data")
+def reader(api: Api, tmp_path: Path) -> Iterator[Reader]:
+    reader = Reader(api, tmp_path / "data")
+    yield reader
+    reader.close()

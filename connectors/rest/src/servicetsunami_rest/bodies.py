@@ -96,7 +96,11 @@ def _otherwise(answer: HttpResponse, names: tuple[str, ...], *, null_is_empty: b
     if value is None and null_is_empty:
         return Page(answer, b"[]", body)
     if isinstance(value, list):
-        raise DataError(f"the answer of {answer.url} is JSON, but not UTF-8", code="bad_json", fix="ask for UTF-8")
+        raise DataError(
+            f"the answer of {answer.url} is JSON, but not of valid Unicode in UTF-8",
+            code="bad_json",
+            fix="make the server answer in UTF-8",
+        )
     raise _no_list(value, path)
 
 

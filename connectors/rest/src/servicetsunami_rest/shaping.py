@@ -14,7 +14,7 @@ import msgspec
 import pyarrow as pa
 from msgspec import UNSET, Raw, UnsetType
 
-from servicetsunami.sdk import DataError
+from servicetsunami.sdk import ConfigError
 from servicetsunami.sdk.infer import same_value
 from servicetsunami.sdk.rows import to_batches
 from servicetsunami_rest.bodies import Page
@@ -41,7 +41,7 @@ class Shape:
     def batches(self, page: Page) -> Iterator[pa.RecordBatch]:
         """Yield the records of a page; columns of which only nulls were seen are of the type null.
 
-        Raises `DataError` where the records are no objects, or a name comes twice.
+        Raises `ConfigError` where the records are no objects, `DataError` where a name comes twice.
         """
         if page.is_empty:
             return
@@ -159,7 +159,7 @@ def _records(page: Page) -> list[dict[str, bytes]]:
     try:
         records = msgspec.json.decode(page.records, type=list[dict[str, Raw]])
     except ValueError as error:
-        raise DataError(
+        raise ConfigError(
             "the list of records holds something that is not an object, so no row can be made of it",
             code="records_not_found",
             field="records",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from itertools import count
 from typing import Any
 
@@ -82,6 +83,7 @@ class Walk:
 
     def _following(self, page: Page) -> Json:
         kind, name = self._paging.kind, self._paging.next or "next"
+        found: Any
         if kind == "link":
             found = page.answer.links.get("next")
         elif kind == "cursor" and self._paging.last_field:
@@ -90,9 +92,10 @@ class Walk:
             found = at(page.envelope, name) if kind != "none" else None
         if found in (None, "", False):
             return {}
-        if isinstance(found, bool | float | list | Mapping):
+        allowed = (str, int, Decimal) if kind == "cursor" else (str,)
+        if isinstance(found, bool) or not isinstance(found, allowed):
             raise _no_next(name)
-        return {"cursor" if kind == "cursor" else "url": found}
+        return {"cursor" if kind == "cursor" else "url": str(found) if isinstance(found, Decimal) else found}
 
     def _counted(self) -> Iterator[Step]:
         """Ask for one page after another until one is empty."""
