@@ -13,6 +13,7 @@ from servicetsunami.runtime.dialling import dial
 from servicetsunami.runtime.redaction import Redactor
 from servicetsunami.sdk import Address, Cancelled, FileEntry
 from servicetsunami.sdk.http import HttpClient, open_http
+from servicetsunami.sdk.oauth import AccessToken, TokenCache, TokenRequest
 from servicetsunami.sdk.roots import FileRoots
 
 PLUGIN_LOGGER = "servicetsunami.plugin"
@@ -39,6 +40,7 @@ class HostContext:
         self._data_dir = data_dir
         self._policy = policy
         self._cancel = cancel or threading.Event()
+        self._tokens = TokenCache(self.http)
         self._log = _PluginLogger(plugin, redactor)
 
     @property
@@ -69,6 +71,10 @@ class HostContext:
     def http(self, base_url: str, **options: Any) -> HttpClient:
         """Return a client for one base URL, each of its connections made by `dial`; the caller closes it."""
         return open_http(base_url, dial=self.dial, sleep=self.sleep, **options)
+
+    def token(self, request: TokenRequest, *, renew: bool = False) -> AccessToken:
+        """Return an access token of OAuth 2, kept until it is over; `renew` asks for another one."""
+        return self._tokens.get(request, renew=renew)
 
     def list_files(self, path: str) -> Iterator[FileEntry]:
         """Yield the file at `path`, or what is below the folder there that is no folder, by path."""

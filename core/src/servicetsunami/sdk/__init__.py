@@ -36,6 +36,7 @@ from servicetsunami.sdk.items import (
     Rows,
     Watermark,
 )
+from servicetsunami.sdk.oauth import AccessToken, TokenRequest
 from servicetsunami.sdk.sink import (
     ColumnDetails,
     Commit,
@@ -61,6 +62,7 @@ __all__ = [
     "OP",
     "RESCUED",
     "UNCHANGED",
+    "AccessToken",
     "Address",
     "ArrowStream",
     "AuthError",
@@ -101,6 +103,7 @@ __all__ = [
     "TableName",
     "TableSummary",
     "Transaction",
+    "TokenRequest",
     "TransientError",
     "TsunamiError",
     "Uploads",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from servicetsunami.sdk.http import HttpClient
+    from servicetsunami.sdk.oauth import AccessToken, TokenRequest
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,13 @@ class Context(Protocol):
 
         `headers` and `params` go to the base URL's own origin alone, so that a redirect or a link to a next page
         takes no key elsewhere. `per_second` bounds requests. Raises `ConfigError` (`bad_base_url`).
+        """
+
+    def token(self, request: TokenRequest, *, renew: bool = False) -> AccessToken:
+        """Return an access token of OAuth 2, kept from an earlier call until it is over; `renew` after a refusal.
+
+        A refresh token that the endpoint replaces is kept in `request.refresh_field` of this connection. Raises
+        `AuthError` (`token_refused`) and what `http` raises.
         """
 
     def list_files(self, path: str) -> Iterator[FileEntry]:

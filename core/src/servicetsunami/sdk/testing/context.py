@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from servicetsunami.sdk.context import Address, FileEntry
 from servicetsunami.sdk.errors import Cancelled, ConfigError
 from servicetsunami.sdk.http import HttpClient, open_http
+from servicetsunami.sdk.oauth import AccessToken, TokenCache, TokenRequest
 from servicetsunami.sdk.roots import FileRoots
 
 _SHORTEST_SECONDS = 0.1
@@ -42,10 +43,12 @@ class LocalContext:
     """Folders whose files may be read; the one that holds `data_dir` where none is named."""
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("servicetsunami.testing"))
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
+    _tokens: TokenCache = field(init=False, repr=False)
     _slept: list[float] = field(default_factory=list, repr=False)
 
     def __post_init__(self) -> None:
         """Make the data folder."""
+        object.__setattr__(self, "_tokens", TokenCache(self.http))
         self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def dial(self, host: str, port: int, *, timeout_seconds: float = 10.0) -> Address:
@@ -63,6 +66,10 @@ class LocalContext:
     def http(self, base_url: str, **options: Any) -> HttpClient:
         """Return a client for one base URL, each of its connections made by `dial`; the caller closes it."""
         return open_http(base_url, dial=self.dial, sleep=self.sleep, **options)
+
+    def token(self, request: TokenRequest, *, renew: bool = False) -> AccessToken:
+        """Return an access token of OAuth 2, as the host does; nothing of it is kept on disk."""
+        return self._tokens.get(request, renew=renew)
 
     def list_files(self, path: str) -> Iterator[FileEntry]:
         """Yield the file at `path`, or what is below the folder there, as the host does; below `file_roots` only."""

@@ -1,0 +1,1 @@
+"""Google Sheets source connector for ServiceTsunami."""

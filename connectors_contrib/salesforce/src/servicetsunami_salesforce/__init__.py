@@ -1,0 +1,1 @@
+"""Salesforce source connector for ServiceTsunami."""

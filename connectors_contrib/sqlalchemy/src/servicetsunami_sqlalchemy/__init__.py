@@ -1,0 +1,1 @@
+"""SQL database source connector for ServiceTsunami."""
