@@ -108,9 +108,9 @@ def _fill(
         tool = connect_tool(name, connectors[name], secrets)
         if tool is None:
             continue
-        room -= _tokens(tool)
-        fits = not left_out and room >= 0 and len(general) + len(shown) < MOST_TOOLS
+        fits = _tokens(tool) <= room and len(general) + len(shown) < MOST_TOOLS
         (shown if fits else left_out).append(tool)
+        room -= _tokens(tool) if fits else 0
     return [*general[:2], *shown, *general[2:]] if shown else general, left_out
 
 

@@ -23,6 +23,8 @@ _FIRST = ("postgres", "files", "rest", "sheets")
 _ASKS = " Leave secrets out: the person is asked for them."
 _HINTS = Hints(idempotent=True, open_world=True)
 _MOST_CHARACTERS = 500
+_TOLD = ("connection_id", "status", "missing_secrets", "problem", "tables")
+"""What the tool of one connector says of a connection; connect_source tells the rest."""
 
 
 def in_listing_order(names: Iterable[str]) -> list[str]:
@@ -78,6 +80,7 @@ def connect_tool(name: str, cls: SourceClass, secrets: SecretsInTools) -> ToolSp
         description=_description(title, manifest(cls).description),
         arguments=ConnectWithSecrets if hidden else ConnectTo,
         result=ConnectResult,
+        told=_TOLD,
         run=run,
         text=text.connect_text,
         scope="secrets:write",

@@ -53,8 +53,10 @@ def config_properties(config_type: type[BaseModel]) -> tuple[dict[str, Json], tu
 
 
 @cache
-def output_schema(model: type[BaseModel]) -> Json:
+def output_schema(model: type[BaseModel], told: tuple[str, ...] = ()) -> Json:
     """Return the schema of a result, as it is sent: without fields that are null, or as an error.
+
+    With `told` it names these fields alone and leaves others open: another tool tells all of them.
 
     The errors are in it because clients on version 1 of the TypeScript SDK check the structured content of an error
     too, and lose the error where it does not fit (https://github.com/modelcontextprotocol/typescript-sdk/issues/2748).
@@ -63,12 +65,15 @@ def output_schema(model: type[BaseModel]) -> Json:
     result = _object(schema, described=True)
     parts = schema.get("$defs", {}).items()
     definitions = {name: _PARTS.get(name) or _object(part, described=False) for name, part in parts}
+    fields = {name: field for name, field in result["properties"].items() if not told or name in told}
+    needed = [name for name in result.get("required", []) if name in fields]
+    used = {name: part for name, part in definitions.items() if not told or f"#/$defs/{name}" in str(fields)}
     return {
         "type": "object",
-        "properties": {**result["properties"], "error": _ERROR},
-        "anyOf": [{"required": result.get("required", [])}, {"required": ["error"]}],
-        "additionalProperties": False,
-        **({"$defs": definitions} if definitions else {}),
+        "properties": {**fields, "error": _ERROR},
+        "anyOf": [{"required": needed}, {"required": ["error"]}],
+        **({} if told else {"additionalProperties": False}),
+        **({"$defs": used} if used else {}),
     }
 
 

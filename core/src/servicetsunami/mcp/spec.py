@@ -75,6 +75,8 @@ class ToolSpec:
     """True for the few tools a client should show a model without a search."""
     long: bool = False
     """True if it begins a run and answers with its `RunView`: clients that know tasks get the run as one."""
+    told: tuple[str, ...] = ()
+    """The fields its schema names, of a result that another tool's schema tells in full; all, if none are named."""
     whole: Callable[[Any], str | None] | None = None
     """Returns the URI of the resource that holds all of a result which was cut, None if there is none."""
     view: str | None = None
@@ -94,7 +96,7 @@ class ToolSpec:
     @cached_property
     def output_schema(self) -> Json:
         """The JSON Schema of the structured result."""
-        return output_schema(self.result)
+        return output_schema(self.result, self.told)
 
 
 @dataclass(frozen=True)

@@ -178,6 +178,9 @@ LIST_SOURCE_TABLES = ToolSpec(
     hints=_READS_OUTSIDE,
 )
 
+TOLD_OF_A_RUN = ("run_id", "status", "bronze_table", "rows", "message", "problem", "notes")
+"""What tools that begin or end a run say of it; get_run tells the rest."""
+
 SYNC_TO_BRONZE = ToolSpec(
     name="sync_to_bronze",
     title="Sync a table into the lakehouse",
@@ -188,6 +191,7 @@ SYNC_TO_BRONZE = ToolSpec(
     ),
     arguments=SyncToBronze,
     result=RunView,
+    told=TOLD_OF_A_RUN,
     run=_sync_to_bronze,
     text=text.run_text,
     scope="sync",
@@ -221,6 +225,7 @@ CANCEL_RUN = ToolSpec(
     ),
     arguments=OneRun,
     result=RunView,
+    told=TOLD_OF_A_RUN,
     run=_cancel_run,
     text=text.run_text,
     scope="sync",
