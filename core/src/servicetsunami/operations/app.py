@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from servicetsunami.operations.access_tokens import AccessTokens
 from servicetsunami.operations.answers.shelf import sweep
 from servicetsunami.operations.caller import Caller
 from servicetsunami.operations.events import Event, Events
@@ -36,6 +37,7 @@ from servicetsunami.runtime import (
 from servicetsunami.sdk import Config, ConfigError, Sink, Source, Warehouse
 
 if TYPE_CHECKING:
+    from servicetsunami.sdk.http import HttpClient
     from servicetsunami.sync.workers import WorkerWarehouse
 
 
@@ -51,6 +53,7 @@ class App:
         self.redactor = Redactor(live_secrets(self.settings))
         self.workers = Workers(self.settings, self.redactor)
         self.events = Events()
+        self.access_tokens = AccessTokens(self)
         self.runs = RunKeeper(self)
         self.joint_runs = JointRuns(self)
 
@@ -74,9 +77,8 @@ class App:
         parsed = _parsed(cls, config)
         folder = self._folder(connection.tenant, cls.name)
         known = tuple(secrets.values())
-        spec = Spec(
-            cls, config, connection.tenant, connection.id, folder, self._policy, known, self._roots(connection.tenant)
-        )
+        roots, tokens = self._roots(connection.tenant), self.access_tokens.of(connection)
+        spec = Spec(cls, config, connection.tenant, connection.id, folder, self._policy, known, roots, tokens)
         return self.workers.open(spec, parsed, cancel)
 
     def new_source(
@@ -115,6 +117,10 @@ class App:
 
         cls = self.plugins.sink(self.sink_name)
         return self.workers.ask(Spec(cls, {}, tenant, "", self._folder(tenant, cls.name), self._policy), cancel)
+
+    def http_of(self, tenant: str, base_url: str) -> HttpClient:
+        """Return a client for requests of the host itself, on behalf of a tenant; the caller closes it."""
+        return self._context(tenant, "host", threading.Event()).http(base_url)
 
     def _context(self, tenant: str, plugin: str, cancel: threading.Event) -> HostContext:
         given = (self._folder(tenant, plugin), self._policy, cancel, self.redactor)

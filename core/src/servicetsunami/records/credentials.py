@@ -57,6 +57,29 @@ def reveal(db: Connection, vault: Vault, tenant: str, connection_id: str) -> dic
     }
 
 
+@dataclass(frozen=True)
+class Stored:
+    """Where a secret is stored."""
+
+    tenant: str
+    connection_id: str
+    field: str
+
+
+def replace(db: Connection, vault: Vault, place: Stored, value: str, *, instead_of: str) -> bool:
+    """Seal another value in the place of one; False if that is not there. The caller holds the shared lock."""
+    tenant, connection_id, field = place.tenant, place.connection_id, place.field
+    if not connections.exists(db, tenant, connection_id):
+        return False
+    version = connections.require(db, tenant, connection_id, lock=True)
+    if reveal(db, vault, tenant, connection_id).get(field) != instead_of:
+        return False
+    sealed = vault.seal(SecretName(tenant, connection_id, field, version), value)
+    row = (secrets.c.tenant == tenant, secrets.c.connection_id == connection_id, secrets.c.field == field)
+    db.execute(update(secrets).where(*row).values(sealed=sealed, key_id=Vault.key_id_of(sealed)))
+    return True
+
+
 def begin_rotation(db: Connection, vault: Vault) -> None:
     """Make a new key, unless an earlier rotation that did not end has made it, or an operator does."""
     hold_lock(db)

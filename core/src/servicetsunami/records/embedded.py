@@ -133,6 +133,16 @@ class EmbeddedRecords:
         """Open the connection's secrets, at the moment they are needed to dial."""
         return await self._db.read(lambda db: credentials.reveal(db, self._vault, tenant, connection_id))
 
+    async def replace_secret(self, tenant: str, connection_id: str, field: str, value: str, *, instead_of: str) -> bool:
+        """Put a secret in the place of one; False if that is not what is stored, or the connection is gone."""
+
+        def work(db: Db) -> bool:
+            hold_lock(db, shared=True)
+            name = credentials.Stored(tenant, connection_id, field)
+            return credentials.replace(db, self._vault, name, value, instead_of=instead_of)
+
+        return await self._db.write(work)
+
     # connections that wait for their secrets
 
     async def create_secret_request(self, request: SecretRequest) -> None:

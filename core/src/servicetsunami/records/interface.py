@@ -85,6 +85,9 @@ class Records(Protocol):
     async def reveal_secrets(self, tenant: str, connection_id: str) -> dict[str, str]:
         """Open the connection's secrets, at the moment they are needed to dial."""
 
+    async def replace_secret(self, tenant: str, connection_id: str, field: str, value: str, *, instead_of: str) -> bool:
+        """Put a secret in the place of one; False if that is not what is stored, or the connection is gone."""
+
     # connections that wait for their secrets
 
     async def create_secret_request(self, request: SecretRequest) -> None:

@@ -6,14 +6,14 @@ import logging
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 from servicetsunami.runtime.addresses import AddressPolicy
 from servicetsunami.runtime.dialling import dial
 from servicetsunami.runtime.redaction import Redactor
 from servicetsunami.sdk import Address, Cancelled, FileEntry
 from servicetsunami.sdk.http import HttpClient, open_http
-from servicetsunami.sdk.oauth import AccessToken, TokenCache, TokenRequest
+from servicetsunami.sdk.oauth import AccessToken, TokenCache, TokenRequest, TokenSource
 from servicetsunami.sdk.roots import FileRoots
 
 PLUGIN_LOGGER = "servicetsunami.plugin"
@@ -40,8 +40,14 @@ class HostContext:
         self._data_dir = data_dir
         self._policy = policy
         self._cancel = cancel or threading.Event()
-        self._tokens = TokenCache(self.http)
+        self._tokens: TokenSource = TokenCache(self.http)
+        self._redactor = redactor
         self._log = _PluginLogger(plugin, redactor)
+
+    def with_tokens(self, tokens: TokenSource) -> Self:
+        """Take access tokens from where they outlive this instance; otherwise it keeps them itself."""
+        self._tokens = tokens
+        return self
 
     @property
     def log(self) -> logging.Logger:
@@ -74,7 +80,9 @@ class HostContext:
 
     def token(self, request: TokenRequest, *, renew: bool = False) -> AccessToken:
         """Return an access token of OAuth 2, kept until it is over; `renew` asks for another one."""
-        return self._tokens.get(request, renew=renew)
+        token = self._tokens.get(request, renew=renew)
+        self._redactor.add([token.value.get_secret_value()])
+        return token
 
     def list_files(self, path: str) -> Iterator[FileEntry]:
         """Yield the file at `path`, or what is below the folder there that is no folder, by path."""

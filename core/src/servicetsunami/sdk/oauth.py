@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
 
 from pydantic import SecretStr
@@ -107,6 +107,13 @@ def _refused(why: str) -> AuthError:
         why=why,
         fix="check the client's id and secret and the token endpoint; a refresh token may have expired: sign in again",
     )
+
+
+class TokenSource(Protocol):
+    """Gives the access tokens of one connection."""
+
+    def get(self, request: TokenRequest, *, renew: bool = False) -> AccessToken:
+        """Return a token that is not over; `renew` after one was refused."""
 
 
 class TokenCache:

@@ -26,9 +26,8 @@ from servicetsunami.sdk import (
 from servicetsunami.sdk.rows import to_batches
 from servicetsunami.sync.crash import plugin_crashed
 from servicetsunami.sync.workers import wire
-from servicetsunami.sync.workers.asking import Asking
 from servicetsunami.sync.workers.frames import Channel, ClosedError, Kind
-from servicetsunami.sync.workers.opening import Opened, open_plugin
+from servicetsunami.sync.workers.opening import Means, Opened, open_plugin
 from servicetsunami.sync.workers.tally import Tally
 from servicetsunami.sync.workers.warehouse import small_batches
 
@@ -40,10 +39,10 @@ Piece = tuple[Kind, Json, Sequence[Any], int]
 class Answering:
     """Answers one call at a time; an answer ends with a value, an error or a trailer."""
 
-    def __init__(self, channel: Channel, stop: threading.Event, asking: Asking | None = None) -> None:
+    def __init__(self, channel: Channel, stop: threading.Event, means: Means) -> None:
         self._channel = channel
         self._stop = stop
-        self._asking = asking
+        self._means = means
         self._opened: Opened | None = None
         self._calls: dict[str, Callable[[Json], None]] = {
             "open": self._open,
@@ -83,7 +82,7 @@ class Answering:
         return cast("Source[Any]", self._opened.plugin)
 
     def _open(self, args: Json) -> None:
-        self._opened = open_plugin(args, self._channel, self._stop, self._asking)
+        self._opened = open_plugin(args, self._channel, self._stop, self._means)
         self._value(None)
 
     def _close(self, _args: Json) -> None:

@@ -12,6 +12,8 @@ from servicetsunami.sync.workers import limits
 from servicetsunami.sync.workers.answering import Answering
 from servicetsunami.sync.workers.asking import Asking
 from servicetsunami.sync.workers.frames import BadFrameError, Channel, ClosedError, Frame, Kind
+from servicetsunami.sync.workers.opening import Means
+from servicetsunami.sync.workers.tokens import AskedTokens
 
 
 def run(connection: socket.socket, requests: socket.socket | None = None) -> None:
@@ -20,8 +22,10 @@ def run(connection: socket.socket, requests: socket.socket | None = None) -> Non
     limits.detach()
     stop, calls = threading.Event(), SimpleQueue[Frame]()
     channel = Channel(connection)
-    threading.Thread(target=_listen, args=(channel, stop, calls), name="calls", daemon=True).start()
-    answering = Answering(channel, stop, None if requests is None else Asking(requests))
+    tokens = AskedTokens(channel, stop)
+    threading.Thread(target=_listen, args=(channel, stop, calls, tokens), name="calls", daemon=True).start()
+    means = Means(tokens, None if requests is None else Asking(requests))
+    answering = Answering(channel, stop, means)
     try:
         channel.send(Kind.VALUE, {"value": "ready"})
         while True:
@@ -30,13 +34,15 @@ def run(connection: socket.socket, requests: socket.socket | None = None) -> Non
         os._exit(0)
 
 
-def _listen(channel: Channel, stop: threading.Event, calls: SimpleQueue[Frame]) -> None:
+def _listen(channel: Channel, stop: threading.Event, calls: SimpleQueue[Frame], tokens: AskedTokens) -> None:
     """Pass calls on, and hear a stop while one is answered. Without a host there is nothing left to do."""
     try:
         while True:
             frame = channel.receive()
             if frame.kind is Kind.STOP:
                 stop.set()
+            elif frame.kind is Kind.TOKEN:
+                tokens.take(frame.meta)
             else:
                 stop.clear()  # here, not when the call begins: a stop may follow right behind it
                 calls.put(frame)

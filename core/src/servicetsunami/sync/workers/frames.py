@@ -31,10 +31,12 @@ BUFFER_BYTES = 4 << 20
 
 
 class Kind(IntEnum):
-    """What a frame says; calls go to the worker, everything else comes from it."""
+    """What a frame says; calls go to the worker, and all but a token's answer comes from it."""
 
     CALL = 1
     STOP = 2
+    TOKEN = 3
+    """Asked by the worker, and answered by the host."""
     VALUE = 16
     ERROR = 17
     TRAILER = 18

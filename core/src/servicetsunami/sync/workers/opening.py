@@ -19,9 +19,11 @@ from servicetsunami.runtime.context import HostContext
 from servicetsunami.runtime.redaction import Redactor
 from servicetsunami.sdk import Json, Sink, Source
 from servicetsunami.sdk.capability import PluginClass
+from servicetsunami.sdk.oauth import TokenSource
 from servicetsunami.sync.workers import limits
 from servicetsunami.sync.workers.asking import Asking, RelayedContext
 from servicetsunami.sync.workers.frames import Channel, ClosedError, Kind
+from servicetsunami.sync.workers.tokens import AskedTokens
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Spec:
     """Values to mask wherever they turn up."""
     file_roots: tuple[Path, ...] = ()
     """Folders whose files the source may read."""
+    tokens: TokenSource | None = None
+    """Where the source gets access tokens; it stays with the host."""
 
     def encode(self, memory_mb: int, log_level: int) -> Json:
         """Write it for `open_plugin`."""
@@ -70,7 +74,16 @@ class Opened:
     redactor: Redactor
 
 
-def open_plugin(spec: Json, channel: Channel, stop: threading.Event, asking: Asking | None = None) -> Opened:
+@dataclass(frozen=True)
+class Means:
+    """By what a worker reaches its host."""
+
+    tokens: AskedTokens
+    asking: Asking | None = None
+    """None where it makes connections itself."""
+
+
+def open_plugin(spec: Json, channel: Channel, stop: threading.Event, means: Means) -> Opened:
     """Import the plugin's class and make an instance of it."""
     limits.bound(spec["memory_mb"])
     _extend_path(spec["path"])
@@ -78,15 +91,16 @@ def open_plugin(spec: Json, channel: Channel, stop: threading.Event, asking: Ask
     _log_to(channel, redactor, spec["log_level"])
     module = importlib.import_module(spec["module"])
     cls = attrgetter(spec["qualname"])(module)
-    context = _context(spec, cls.name, stop, redactor, asking)
+    context = _context(spec, cls.name, stop, redactor, means)
     return Opened(cls(cls.config_type.model_validate(spec["config"]), context), redactor)
 
 
-def _context(spec: Json, plugin: str, stop: threading.Event, redactor: Redactor, asking: Asking | None) -> HostContext:
+def _context(spec: Json, plugin: str, stop: threading.Event, redactor: Redactor, means: Means) -> HostContext:
     policy = AddressPolicy(spec["allow_private"], tuple(map(ip_network, spec["networks"])))
     roots = tuple(map(Path, spec["file_roots"]))
     given = (spec["tenant"], plugin, Path(spec["data_dir"]), policy, stop, redactor, spec["connection"], roots)
-    return HostContext(*given) if asking is None else RelayedContext(asking, *given)
+    context = HostContext(*given) if means.asking is None else RelayedContext(means.asking, *given)
+    return context.with_tokens(means.tokens)
 
 
 def _extend_path(entries: Iterable[str]) -> None:

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from servicetsunami.runtime.redaction import Redactor
 from servicetsunami.sdk import Cancelled, Json, PermanentError, TransientError, TsunamiError
+from servicetsunami.sdk.oauth import TokenSource
 from servicetsunami.sync.workers import wire
 from servicetsunami.sync.workers.desk import Desk
 from servicetsunami.sync.workers.frames import BadFrameError, Channel, ClosedError, Frame, Kind
@@ -21,6 +22,7 @@ from servicetsunami.sync.workers.launching import Launched
 from servicetsunami.sync.workers.limits import Limits
 from servicetsunami.sync.workers.opening import Spec
 from servicetsunami.sync.workers.tally import Tally
+from servicetsunami.sync.workers.tokens import answer_token
 
 _POLL_SECONDS = 0.1
 _START_SECONDS = 60.0
@@ -40,6 +42,7 @@ class Worker:
         self._limits = limits
         self._redactor = redactor
         self._cancel = threading.Event()
+        self._tokens: TokenSource | None = None
         self._unfinished = False
         self._ending = threading.Lock()
         self._status = 0
@@ -54,7 +57,7 @@ class Worker:
 
     def open(self, spec: Spec, cancel: threading.Event) -> None:
         """Open a source; `cancel` ends its calls."""
-        self._cancel = cancel
+        self._cancel, self._tokens = cancel, spec.tokens
         if self._desk is not None:
             self._desk.begin(spec.policy)
         self.ask("open", spec.encode(self._limits.memory_mb, self._log.getEffectiveLevel()))
@@ -171,8 +174,13 @@ class Worker:
                 raise TimeoutError("no frame in time")
 
         wait()
-        while (frame := self._channel.receive(wait)).kind is Kind.LOG:
-            self._forward(frame.meta)
+        while (frame := self._channel.receive(wait)).kind in (Kind.LOG, Kind.TOKEN):
+            if frame.kind is Kind.LOG:
+                self._forward(frame.meta)
+            else:
+                began = time.monotonic()
+                self._channel.send(Kind.TOKEN, answer_token(frame.meta, self._tokens))
+                deadline += time.monotonic() - began  # the host's time, not the plugin's
             wait()
         return frame
 
