@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from servicetsunami.cli.commands import clients, installation, lakehouse, runs, schedules, serving, sources
+from servicetsunami.cli.commands import clients, connectors, installation, lakehouse, runs, schedules, serving, sources
 from servicetsunami.cli.group import Commands
 from servicetsunami.cli.options import Spoken, pairs
 
@@ -85,6 +85,13 @@ def _add_groups() -> None:
 def _add_administration() -> None:
     tsunami.command()(installation.plugins)
     tsunami.command()(installation.doctor)
+    kept = _group("List the connectors that are kept, add or remove one, or install what is missing.")
+    kept.callback(invoke_without_command=True)(connectors.connectors)
+    kept.command("list")(connectors.listed)
+    kept.command("add")(connectors.add)
+    kept.command("remove")(connectors.remove)
+    kept.command("sync")(connectors.sync)
+    tsunami.add_typer(kept, name="connectors")
     config = _group("Show the settings in force.")
     config.callback()(installation.config)
     config.command("show")(installation.config_show)

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from servicetsunami.operations.connector_set import lost_connectors
 from servicetsunami.operations.models import (
     CheckList,
     CheckView,
@@ -119,6 +120,7 @@ async def run_checks(app: App, caller: Caller) -> CheckList:
     """Look for what would stop this installation from working."""
     checks = [
         _check_plugins(app),
+        _check_kept(app.settings.home),
         _check_home(app.settings.home),
         _check_disk(app.settings.home),
         _check_sink(app, caller),
@@ -145,6 +147,18 @@ def _check_plugins(app: App) -> CheckView:
             fix="pip install 'servicetsunami[postgres,lakehouse]'",
         )
     return CheckView(name="plugins", status="ok", detail=f"found {names}")
+
+
+def _check_kept(home: Path) -> CheckView:
+    lost = lost_connectors(home)
+    if lost:
+        return CheckView(
+            name="connectors",
+            status="warning",
+            detail=f"kept, but not installed: {', '.join(lost)}",
+            fix="tsunami connectors sync",
+        )
+    return CheckView(name="connectors", status="ok", detail="what is kept is installed")
 
 
 def _check_home(home: Path) -> CheckView:

@@ -8,7 +8,14 @@ from servicetsunami.cli.show.words import counted
 
 if TYPE_CHECKING:
     from servicetsunami.cli.screen import Screen
-    from servicetsunami.operations.models import CheckList, PluginList, SettingList, TenantList, TenantView
+    from servicetsunami.operations.models import (
+        CheckList,
+        KeptConnectors,
+        PluginList,
+        SettingList,
+        TenantList,
+        TenantView,
+    )
 
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 
@@ -29,6 +36,22 @@ def show_plugins(screen: Screen, result: PluginList) -> None:
         screen.talk(f"not working: {broken.entry_point} of {broken.distribution} {broken.version}", "bold red")
         screen.talk(f"  {broken.code}: {broken.reason}")
         screen.talk(f"  fix: {broken.fix}", "green")
+
+
+def show_connectors(screen: Screen, result: KeptConnectors) -> None:
+    """Show the connectors that are kept or installed, and what to do about those that are missing or broken."""
+    screen.table(
+        ("distribution", "version", "connectors", "status", "kept as"),
+        (
+            (one.distribution, one.version or "-", ", ".join(one.connectors), one.status, one.requirement or "-")
+            for one in result.connectors
+        ),
+    )
+    for one in result.connectors:
+        if one.reason:
+            screen.talk(f"not working: {one.distribution}: {one.reason}", "bold red")
+    if any(one.status == "missing" for one in result.connectors):
+        screen.talk("Some are kept, but not installed: tsunami connectors sync", "bold yellow")
 
 
 def show_checks(screen: Screen, result: CheckList) -> None:
