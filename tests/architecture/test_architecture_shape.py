@@ -20,11 +20,12 @@ SOURCES = [
 SUPPRESSION = re.compile(r"#\s*(?:ruff:\s*)?(?:noqa|type:\s*ignore|pragma:\s*no cover)")
 MACHINE = re.compile(r"(?<![\w.])/(?:work|root|home/\w+)/|localhost:\d+/simple|file:///")
 PUBLIC_SDK = """
-API_VERSION DELETED_AT ENTRY_POINT_GROUP OP RESCUED UNCHANGED Address ArrowStream AuthError Cancelled Capability
-ChangeFeed Changes Checkpoint ColumnDetails Commit Config ConfigError Context DataError Deletes Evolve FileEntry Hooks
-Item Json Load Manifest NotFound PermanentError PermissionDenied Problem QueryLimits Queryable RateLimited Read Rows
-Sink Source Split Splittable Stream TableDetails TableName TableSummary Transaction TransientError TsunamiError
-Uploads Warehouse Watermark WriteMode capabilities hookimpl hookspec manifest nearest secret_fields
+    API_VERSION AccessToken Address ArrowStream AuthError Cancelled Capability ChangeFeed Changes Checkpoint
+    ColumnDetails Commit Config ConfigError Context DELETED_AT DataError Deletes ENTRY_POINT_GROUP Evolve
+    FileEntry Hooks Item Json Load Manifest NotFound OP PermanentError PermissionDenied Problem QueryLimits
+    Queryable RESCUED RateLimited Read Rows SignIn Sink Source Split Splittable Stream TableDetails TableName
+    TableSummary TokenRequest Transaction TransientError TsunamiError UNCHANGED Uploads Warehouse Watermark
+    WriteMode capabilities hookimpl hookspec manifest nearest secret_fields
 """
 
 

@@ -3,100 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
-import json
-import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, closing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
 import pytest
+from token_lab import FIRST, PLUGINS, Endpoint, opened
 
 from servicetsunami.operations.app import App
 from servicetsunami.operations.opened import with_source
-from servicetsunami.plugins import FoundPlugin, Plugins, discover
-from servicetsunami.records import Connection, open_records, open_vault
-from servicetsunami.runtime import Presence, load_settings
-from servicetsunami.sdk import AccessToken, AuthError, Read, Source, TokenRequest, manifest
+from servicetsunami.records import Connection
+from servicetsunami.sdk import AccessToken, AuthError, Read, Source, TokenRequest
 from servicetsunami.sync.workers.tokens import answer_token
 
 pytestmark = pytest.mark.anyio
-FIRST = "canary-refresh-0"
-
-
-class Endpoint:
-    """A token endpoint that takes each refresh token once, and gives the next one with the access token."""
-
-    def __init__(self) -> None:
-        self.used: list[str] = []
-        self.refused: list[str] = []
-        self.good = FIRST
-        self.prefix = "canary-access"
-        self._lock = threading.Lock()
-        endpoint = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                form = parse_qs(self.rfile.read(int(self.headers["content-length"])).decode())
-                status, answer = endpoint.answer(form["refresh_token"][0])
-                body = json.dumps(answer).encode()
-                self.send_response(status)
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}/token"
-
-    def answer(self, refresh: str) -> tuple[int, dict[str, Any]]:
-        with self._lock:
-            if refresh != self.good:
-                self.refused.append(refresh)
-                return 400, {"error": "invalid_grant"}
-            self.used.append(refresh)
-            self.good = f"canary-refresh-{len(self.used)}"
-            access = f"{self.prefix}-{len(self.used):03d}"
-            return 200, {
-                "access_token": access,
-                "refresh_token": self.good,
-                "expires_in": 3600,
-                "instance_url": "https://na1.example",
-            }
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 @pytest.fixture
 def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
-    monkeypatch.syspath_prepend(str(Path(__file__).parent / "worker_plugins"))
+    monkeypatch.syspath_prepend(PLUGINS)
     with closing(Endpoint()) as found:
         yield found
-
-
-@asynccontextmanager
-async def opened(home: Path, **settings: Any) -> AsyncIterator[App]:
-    """Open an app with the connector, as a process of its own would."""
-    tokened = importlib.import_module("token_connectors").Tokened
-    sinks = [plugin for plugin in discover().found if plugin.kind == "sink"]
-    found = Plugins((FoundPlugin("tokened", "connector", tokened, "tokened", "1", None, manifest(tokened)), *sinks))
-    records = await open_records(f"sqlite:///{home}/records.db", open_vault(home, master_key=None))
-    with closing(Presence(home)) as presence:
-        given = {"home": str(home), "allow_private_addresses": "true", **settings}
-        app = App(load_settings(given, environ={}, cwd=home), found, records, presence)
-        await records.create_tenant("default")
-        try:
-            yield app
-        finally:
-            await app.close()
 
 
 async def connected(app: App, endpoint: Endpoint, **settings: Any) -> Connection:
@@ -241,12 +169,11 @@ async def test_a_secret_is_replaced_only_where_the_expected_one_is_stored(tmp_pa
         replaced = [
             await app.records.replace_secret(*place, "two", instead_of=FIRST),
             await app.records.replace_secret(*place, "three", instead_of=FIRST),
-            await app.records.replace_secret("other", connection.id, "refresh_token", "x", instead_of="two"),
             await app.records.replace_secret("default", connection.id, "password", "x", instead_of=""),
         ]
         stored = await app.records.reveal_secrets("default", connection.id)
 
-    assert replaced == [True, False, False, False]
+    assert replaced == [True, False, False]
     assert stored == {"refresh_token": "two"}
 
 

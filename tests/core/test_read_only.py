@@ -54,6 +54,8 @@ READING = {
     "secrets.find_connection",
     "secrets.gather_secrets",
     "secrets.missing_secrets",
+    "secrets.read_references",
+    "signing_in.sign_in_of",
     "sources.list_source_tables",
     "sources.query_source",
     "sync.get_run",

@@ -36,6 +36,7 @@ BY_CONNECTION: dict[str, Call] = {
     "connection": lambda r, t, i: r.connection(t, i),
     "delete_connection": lambda r, t, i: r.delete_connection(t, i),
     "reveal_secrets": lambda r, t, i: r.reveal_secrets(t, i),
+    "replace_secret": lambda r, t, i: r.replace_secret(t, i, "password", "x", instead_of="y"),
     "claim_table": lambda r, t, i: r.claim_table(t, i, _STREAM, [TableName("bronze", "other")]),
     "sync_point": lambda r, t, i: r.sync_point(t, i, _STREAM),
     "create_schedule": lambda r, t, i: r.create_schedule(t, i, **_NIGHTLY),
@@ -86,6 +87,8 @@ OF_THE_INSTALLATION = {
     "secret_request",
     "claim_secret_request",
     "change_secret_request",
+    "keep_given_secrets",
+    "given_secrets",
 }
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import pyarrow as pa
 from pydantic import SecretStr
 
-from servicetsunami.sdk import AuthError, Config, Item, Read, Source, Stream, TokenRequest
+from servicetsunami.sdk import AuthError, Config, Item, Read, SignIn, Source, Stream, TokenRequest
 
 
 class TokenConfig(Config):
@@ -15,6 +16,8 @@ class TokenConfig(Config):
 
     url: str
     refresh_token: SecretStr
+    authorize_url: str = ""
+    client_secret: SecretStr | None = None
     again: bool = False
 
 
@@ -22,10 +25,26 @@ class Tokened(Source[TokenConfig]):
     """Yields one row: the last letters of the token it was given."""
 
     name = "tokened"
+    title = "Tokened"
+
+    @classmethod
+    def sign_in(cls, settings: Mapping[str, Any]) -> SignIn | None:
+        """Send people to the site that the settings name."""
+        if not settings.get("authorize_url"):
+            return None
+        secret = settings.get("client_secret")
+        return SignIn(
+            settings["authorize_url"],
+            settings["url"],
+            "client 1",
+            "read write",
+            client_secret=SecretStr(secret) if secret else None,
+            params={"access_type": "offline"},
+        )
 
     def check(self) -> None:
         """Get a token."""
-        self.streams()
+        next(iter(self.read(Read(next(iter(self.streams()))))))
 
     def streams(self) -> Iterable[Stream]:
         """Name one stream."""

@@ -107,14 +107,19 @@ class ConnectionTokens:
     def _keep(self, field: str, value: str, former: str) -> None:
         self._app.redactor.add([value])
         self._first[value] = self._first.get(former, former)
-        records = self._app.records
-        place = self._tenant, self._connection_id, field
-        if value != former and not self._await(records.replace_secret(*place, value, instead_of=former)):
+        if value != former and not self._replaced(field, value, former):
             log.warning(
                 "the endpoint replaced the refresh token of connection %s, which is not stored here: "
                 "store it with the connection, or it may be void next time",
                 self._connection_id,
             )
+
+    def _replaced(self, field: str, value: str, former: str) -> bool:
+        place = self._tenant, self._connection_id, field
+        try:
+            return self._await(self._app.records.replace_secret(*place, value, instead_of=former))
+        except NotFound:
+            return False
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -91,7 +91,7 @@ async def give(app: App, token: str, given: Mapping[str, str]) -> SecretRequest 
     # Whatever happens, the page must not stay taken.
     changes: dict[str, Any] = {"status": "failed"}
     try:
-        changes = await _connected(app, request, wanted)
+        changes = await connected_with(app, request, wanted)
     finally:
         await asyncio.shield(app.records.change_secret_request(request.id, **changes))
     return await app.records.secret_request(request.id)
@@ -156,7 +156,9 @@ async def _check(app: App, caller: Caller, wish: Wish, fields: tuple[str, ...]) 
             raise
 
 
-async def _connected(app: App, request: SecretRequest, given: Mapping[str, str]) -> dict[str, Any]:
+@changing("nothing was connected")
+async def connected_with(app: App, request: SecretRequest, given: Mapping[str, str]) -> dict[str, Any]:
+    """Connect what a request asks for, and return how it went, as fields of the request."""
     # Whoever asked proved who they are when they did; over stdio they are the person at this machine.
     caller = Caller(request.tenant, local=app.settings.mcp_transport == "stdio", subject=request.subject)
     try:

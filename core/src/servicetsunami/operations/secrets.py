@@ -12,7 +12,17 @@ from pydantic import SecretStr, ValidationError
 from servicetsunami.operations.identity import leads_elsewhere
 from servicetsunami.operations.problems import config_error
 from servicetsunami.runtime import References
-from servicetsunami.sdk import ConfigError, Json, PermanentError, Source, nearest, secret_fields
+from servicetsunami.sdk import (
+    ConfigError,
+    Json,
+    PermanentError,
+    SignIn,
+    Source,
+    TsunamiError,
+    nearest,
+    secret_fields,
+)
+from servicetsunami.sync.crash import plugin_crashed
 
 if TYPE_CHECKING:
     from servicetsunami.operations.app import App
@@ -66,7 +76,7 @@ async def gather_secrets(app: App, caller: Caller, cls: type[Source[Any]], wish:
         kept = await _kept(app, existing, lacking)
         stored |= {name: secret for name, secret in kept.items() if name not in refs}
     app.redactor.add(stored.values())
-    return Secrets(stored, refs, await _read(app, caller.tenant, refs, local=caller.local))
+    return Secrets(stored, refs, await read_references(app, caller.tenant, refs, local=caller.local))
 
 
 async def dialling_secrets(app: App, connection: Connection) -> dict[str, str]:
@@ -75,7 +85,7 @@ async def dialling_secrets(app: App, connection: Connection) -> dict[str, str]:
     app.redactor.add(stored.values())
     # Who made the connection was allowed to refer; what another tenant may not name is not read for it either.
     local = connection.tenant == app.settings.tenant
-    return {**stored, **await _read(app, connection.tenant, connection.secret_refs, local=local)}
+    return {**stored, **await read_references(app, connection.tenant, connection.secret_refs, local=local)}
 
 
 async def find_connection(app: App, caller: Caller, wish: Wish) -> Connection | None:
@@ -102,9 +112,21 @@ async def missing_secrets(app: App, caller: Caller, wish: Wish) -> tuple[str, ..
     """
     cls = app.plugins.connector(wish.connector)
     values = (await gather_secrets(app, caller, cls, wish)).values
-    missing = tuple(name for name in expected_secrets(cls) if name not in values)
+    way = sign_in_for(cls, {**wish.config, **values})
+    expected = dict.fromkeys((*expected_secrets(cls), *([way.refresh_field] if way else ())))
+    missing = tuple(name for name in expected if name not in values)
     _check_settings(cls, {**wish.config, **values}, missing)
     return missing
+
+
+def sign_in_for(cls: type[Source[Any]], settings: Mapping[str, Any]) -> SignIn | None:
+    """Return how a person signs in for a connection with these settings; None if they cannot."""
+    try:
+        return cls.sign_in(settings)
+    except TsunamiError:
+        raise
+    except Exception as error:  # the plugin boundary: what a plugin raises unasked has no meaning for a person
+        raise plugin_crashed(error) from error
 
 
 def _check_settings(cls: type[Source[Any]], config: Mapping[str, Any], missing: tuple[str, ...]) -> None:
@@ -126,7 +148,8 @@ async def _kept(app: App, existing: Connection, lacking: list[str]) -> dict[str,
     return {name: secret for name, secret in revealed.items() if name in lacking}
 
 
-async def _read(app: App, tenant: str, refs: Mapping[str, str], *, local: bool) -> dict[str, str]:
+async def read_references(app: App, tenant: str, refs: Mapping[str, str], *, local: bool) -> dict[str, str]:
+    """Read secrets where they lie; redacted from now on."""
     if not refs:
         return {}
     places = References(app.settings.secret_references, app.settings.home, tenant, local)

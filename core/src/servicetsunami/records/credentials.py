@@ -67,10 +67,11 @@ class Stored:
 
 
 def replace(db: Connection, vault: Vault, place: Stored, value: str, *, instead_of: str) -> bool:
-    """Seal another value in the place of one; False if that is not there. The caller holds the shared lock."""
+    """Seal another value in the place of one; False if that is not there. The caller holds the shared lock.
+
+    Raises `NotFound` for a connection that is gone.
+    """
     tenant, connection_id, field = place.tenant, place.connection_id, place.field
-    if not connections.exists(db, tenant, connection_id):
-        return False
     version = connections.require(db, tenant, connection_id, lock=True)
     if reveal(db, vault, tenant, connection_id).get(field) != instead_of:
         return False

@@ -134,7 +134,7 @@ class EmbeddedRecords:
         return await self._db.read(lambda db: credentials.reveal(db, self._vault, tenant, connection_id))
 
     async def replace_secret(self, tenant: str, connection_id: str, field: str, value: str, *, instead_of: str) -> bool:
-        """Put a secret in the place of one; False if that is not what is stored, or the connection is gone."""
+        """Put a secret in the place of one; False if another is stored by now. Raises `NotFound`."""
 
         def work(db: Db) -> bool:
             hold_lock(db, shared=True)
@@ -164,6 +164,14 @@ class EmbeddedRecords:
     async def change_secret_request(self, request_id: str, **changes: Any) -> None:
         """Note how a request went; `changes` are fields of it."""
         await self._db.write(lambda db: secret_requests.change(db, request_id, changes))
+
+    async def keep_given_secrets(self, request: SecretRequest, given: Mapping[str, str]) -> None:
+        """Seal secrets that were given for a request, until it is done or expires."""
+        await self._db.write(lambda db: secret_requests.keep_given(db, self._vault, request, given))
+
+    async def given_secrets(self, request: SecretRequest) -> dict[str, str]:
+        """Open the secrets that were given for a request; nothing if there are none."""
+        return await self._db.read(lambda db: secret_requests.given(db, self._vault, request))
 
     # keys
 

@@ -86,7 +86,7 @@ class Records(Protocol):
         """Open the connection's secrets, at the moment they are needed to dial."""
 
     async def replace_secret(self, tenant: str, connection_id: str, field: str, value: str, *, instead_of: str) -> bool:
-        """Put a secret in the place of one; False if that is not what is stored, or the connection is gone."""
+        """Put a secret in the place of one; False if another is stored by now. Raises `NotFound`."""
 
     # connections that wait for their secrets
 
@@ -104,6 +104,12 @@ class Records(Protocol):
 
     async def change_secret_request(self, request_id: str, **changes: Any) -> None:
         """Note how a request went; `changes` are fields of it."""
+
+    async def keep_given_secrets(self, request: SecretRequest, given: Mapping[str, str]) -> None:
+        """Seal secrets that were given for a request, until it is done or expires."""
+
+    async def given_secrets(self, request: SecretRequest) -> dict[str, str]:
+        """Open the secrets that were given for a request; nothing if there are none."""
 
     # keys
 

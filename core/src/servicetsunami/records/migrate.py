@@ -13,7 +13,7 @@ from servicetsunami.sdk import ConfigError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-NEWEST = "0003"
+NEWEST = "0004"
 """The newest migration; a test holds it against the migrations themselves."""
 _VERSION = table("alembic_version", column("version_num"))
 

@@ -247,6 +247,8 @@ secret_requests = Table(
     Column("tables", Integer, nullable=True),
     _json("problem", nullable=True),
     _time("expires_at"),
+    # Secrets that were given already, while the person signs in elsewhere to give the rest.
+    Column("sealed", Text, nullable=True),
     Index("ix_secret_requests_expires_at", "expires_at"),
 )
 

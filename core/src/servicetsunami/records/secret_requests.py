@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -13,6 +14,7 @@ from sqlalchemy import RowMapping, delete, insert, select, update
 from servicetsunami.records import tenants
 from servicetsunami.records.models import SecretRequest
 from servicetsunami.records.schema import secret_requests
+from servicetsunami.records.vault import SecretName, Vault
 
 MOST_OF_ONE = 50
 """How many requests of one subject are kept: whoever asks again and again fills no database."""
@@ -51,9 +53,29 @@ def claim(db: Db, request_id: str, *, now: datetime) -> bool:
 
 
 def change(db: Db, request_id: str, changes: Mapping[str, Any]) -> None:
-    """Note how a request went."""
-    db.execute(update(secret_requests).where(secret_requests.c.id == request_id).values(dict(changes)))
+    """Note how a request went; what was given for it is forgotten once it is done."""
+    done = {"sealed": None} if changes.get("status") == "done" else {}
+    statement = update(secret_requests).where(secret_requests.c.id == request_id)
+    db.execute(statement.values({**changes, **done}))
+
+
+def keep_given(db: Db, vault: Vault, request: SecretRequest, given: Mapping[str, str]) -> None:
+    """Seal secrets that were given before the person signs in elsewhere; they are forgotten with the request."""
+    sealed = vault.seal(_given_name(request), json.dumps(dict(given)))
+    change(db, request.id, {"sealed": sealed})
+
+
+def given(db: Db, vault: Vault, request: SecretRequest) -> dict[str, str]:
+    """Open what was given; nothing if there is nothing."""
+    query = select(secret_requests.c.sealed).where(secret_requests.c.id == request.id)
+    sealed = db.execute(query).scalar_one_or_none()
+    return {} if sealed is None else json.loads(vault.open(_given_name(request), sealed))
+
+
+def _given_name(request: SecretRequest) -> SecretName:
+    return SecretName(request.tenant, request.id, "given", 1)
 
 
 def _request(row: RowMapping) -> SecretRequest:
-    return SecretRequest(**{**row, "fields": tuple(row["fields"])})
+    told = {name: value for name, value in row.items() if name != "sealed"}
+    return SecretRequest(**{**told, "fields": tuple(row["fields"])})

@@ -36,7 +36,7 @@ from servicetsunami.sdk.items import (
     Rows,
     Watermark,
 )
-from servicetsunami.sdk.oauth import AccessToken, TokenRequest
+from servicetsunami.sdk.oauth import AccessToken, SignIn, TokenRequest
 from servicetsunami.sdk.sink import (
     ColumnDetails,
     Commit,
@@ -94,6 +94,7 @@ __all__ = [
     "RateLimited",
     "Read",
     "Rows",
+    "SignIn",
     "Sink",
     "Source",
     "Split",

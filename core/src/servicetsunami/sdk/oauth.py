@@ -36,6 +36,21 @@ class TokenRequest:
 
 
 @dataclass(frozen=True)
+class SignIn:
+    """How a person signs in and lets a connection read for them: an authorization code of OAuth 2, with PKCE."""
+
+    authorize_url: str
+    token_url: str
+    client_id: str
+    scope: str
+    client_secret: SecretStr | None = None
+    params: Mapping[str, str] = field(default_factory=dict)
+    """Further parameters of the first request, such as `access_type=offline`."""
+    refresh_field: str = "refresh_token"
+    """The secret that keeps the refresh token."""
+
+
+@dataclass(frozen=True)
 class AccessToken:
     """An access token and what else its endpoint said."""
 

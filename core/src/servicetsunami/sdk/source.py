@@ -8,10 +8,11 @@ generator; `close()` and the generator's `finally` blocks always run; `Read.stat
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from servicetsunami.sdk.items import Item, Json
+from servicetsunami.sdk.oauth import SignIn
 from servicetsunami.sdk.plugin import ConfigT, Plugin
 from servicetsunami.sdk.sink import QueryLimits
 from servicetsunami.sdk.stream import Read, Split, Stream
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
 
 class Source(Plugin[ConfigT]):
     """A connector: it reads one kind of source."""
+
+    @classmethod
+    def sign_in(cls, settings: Mapping[str, Any]) -> SignIn | None:
+        """Return how a person signs in for a connection with these settings; None if they cannot.
+
+        `settings` are as they were given: not validated, without what is missing; secrets are plain texts.
+        """
+        del settings
+        return None
 
     def check(self) -> None:
         """Raise the error that explains why this cannot work; return if it can.

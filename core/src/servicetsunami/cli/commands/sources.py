@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from servicetsunami.cli.exits import Exit
 from servicetsunami.cli.options import AsJson, Connection
 from servicetsunami.cli.session import emit, perform
+
+if TYPE_CHECKING:
+    from servicetsunami.operations.app import App
+    from servicetsunami.operations.caller import Caller
+    from servicetsunami.operations.models import Connected
 
 Settings = Annotated[
     list[str] | None,
@@ -59,23 +64,20 @@ def connect(  # noqa: PLR0913, PLR0917 - each option of a command is a parameter
     """
     from servicetsunami.cli.connecting import Given, gather
     from servicetsunami.cli.show.sources import show_connected
+    from servicetsunami.cli.signing_in import connect_by_signing_in
     from servicetsunami.operations.connections import connect_source
+    from servicetsunami.operations.secrets import Wish
 
     given = Given.parse(
         settings=settings, secret_env=secret_env, secret_stdin=secret_stdin, secret=secret, stream=stream
     )
-    result = perform(
-        context,
-        lambda app, caller: connect_source(
-            app,
-            caller,
-            connector=connector,
-            name=name,
-            config=gather(app.plugins.connector(connector), given),
-            streams=given.streams,
-            secret_refs=given.secret_refs,
-        ),
-    )
+
+    async def work(app: App, caller: Caller) -> Connected:
+        config = gather(app.plugins.connector(connector), given)
+        wish = Wish(connector, name, config, given.streams, given.secret_refs)
+        return await connect_by_signing_in(app, caller, wish) or await connect_source(app, caller, **vars(wish))
+
+    result = perform(context, work)
     emit(result, show_connected, as_json=as_json)
     _end(result.status)
 

@@ -65,7 +65,7 @@ class HttpServer:
             custom_starlette_routes=[
                 *health_routes(app, lambda: self.gate.is_closing),
                 *result_routes(app),
-                *secret_routes(app, hosts_of(settings)),
+                *secret_routes(app, hosts_of(settings), endpoint_of(settings)),
             ],
         )
         _share_sessions(inner)

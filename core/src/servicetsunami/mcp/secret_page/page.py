@@ -70,6 +70,8 @@ class Asked:
     form_token: str
     problem: Problem | None = None
     """Why the last try failed."""
+    sign_in_at: str = ""
+    """The site where the person can sign in instead of giving a token; empty if there is none."""
 
 
 def form(asked: Asked) -> str:
@@ -87,10 +89,26 @@ def form(asked: Asked) -> str:
         _failure(asked.problem) if asked.problem else "",
         f'<form method="post" autocomplete="off"><input type="hidden" name="form" value="{_text(asked.form_token)}">',
         *map(_input, asked.fields),
+        _sign_in(asked.sign_in_at) if asked.sign_in_at else "",
         "<button>Connect and test</button></form>",
         f"<p>This page can be used once, for {asked.minutes} more minutes.</p>",
     )
     return _page(f"Give the secret of '{asked.name}'", parts)
+
+
+def leaving(site: str, url: str) -> str:
+    """Return the page with the link to where a person signs in."""
+    shown = _text(site)
+    parts = (
+        f"<p>Sign in at <strong>{shown}</strong> and allow what is asked there. You come back here by yourself.</p>",
+        f'<p><a href="{escape(url)}" rel="noreferrer">Go on to {shown}</a></p>',
+    )
+    return _page("Sign in", parts)
+
+
+def not_signed_in(problem: Problem | None) -> str:
+    """Return the page for a person who came back and is not connected."""
+    return _page("Not connected yet", [_failure(problem) if problem else "", "<p>Go back and begin again.</p>"])
 
 
 def connected(name: str, tables: int | None) -> str:
@@ -131,6 +149,14 @@ def _input(field: Field) -> str:
     plain = f'name="secret.{name}" autocomplete="off" spellcheck="false" autocapitalize="off"{required}'
     box = f'<textarea rows="8" {plain}></textarea>' if field.long else f'<input type="password" {plain}>'
     return f"<label>{name}{about}{box}</label>"
+
+
+def _sign_in(site: str) -> str:
+    shown = _text(site)
+    return (
+        f"<p>You need no token if you sign in at {shown}: leave its field empty.</p>"
+        f'<button name="act" value="sign-in">Sign in at {shown}</button> '
+    )
 
 
 def _setting(value: object) -> str:
