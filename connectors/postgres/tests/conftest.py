@@ -16,7 +16,18 @@ import pyarrow as pa
 import pytest
 
 from servicetsunami.cli.throwaway_postgres import ThrowawayServer, throwaway_postgres
-from servicetsunami.sdk import Address, Changes, Checkpoint, ConfigError, Json, Read, Stream, Watermark
+from servicetsunami.sdk import (
+    AccessToken,
+    Address,
+    Changes,
+    Checkpoint,
+    ConfigError,
+    Json,
+    Read,
+    Stream,
+    TokenRequest,
+    Watermark,
+)
 from servicetsunami.sdk.http import HttpClient
 from servicetsunami_postgres import PostgresConfig, PostgresSource
 
@@ -59,6 +70,9 @@ class Loopback:
 
     def http(self, base_url: str, **options: Any) -> HttpClient:
         raise AssertionError(f"the connector asks {base_url} over HTTP with {options}")
+
+    def token(self, request: TokenRequest, *, renew: bool = False) -> AccessToken:
+        raise AssertionError(f"the connector asks for a token: {request}, {renew}")
 
     def sleep(self, seconds: float) -> None:
         raise AssertionError(f"the connector waits for {seconds} s")
