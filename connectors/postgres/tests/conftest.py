@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import asyncpg
 import pyarrow as pa
@@ -22,6 +22,7 @@ from servicetsunami.sdk import (
     Changes,
     Checkpoint,
     ConfigError,
+    FileEntry,
     Json,
     Read,
     Stream,
@@ -70,6 +71,12 @@ class Loopback:
 
     def http(self, base_url: str, **options: Any) -> HttpClient:
         raise AssertionError(f"the connector asks {base_url} over HTTP with {options}")
+
+    def list_files(self, path: str) -> Iterator[FileEntry]:
+        raise AssertionError(f"the connector lists {path}")
+
+    def open_file(self, path: str) -> BinaryIO:
+        raise AssertionError(f"the connector opens {path}")
 
     def token(self, request: TokenRequest, *, renew: bool = False) -> AccessToken:
         raise AssertionError(f"the connector asks for a token: {request}, {renew}")
