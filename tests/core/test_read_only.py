@@ -56,6 +56,7 @@ READING = {
     "secrets.missing_secrets",
     "secrets.read_references",
     "signing_in.sign_in_of",
+    "uploads.links.allowed_by",
     "sources.list_source_tables",
     "sources.query_source",
     "sync.get_run",

@@ -22,8 +22,8 @@ from mcp.types import (
     Tool,
 )
 
-CREATES = {"connect_source", "connect_postgres"}
-"""Tools whose arguments name nothing that exists: what they make is their caller's own."""
+CREATES = ("connect_", "upload_file")
+"""How tools are called whose arguments name nothing that exists: what they make is their caller's own."""
 FREE = {"search", "limit", "layer", "sync_mode", "wait_seconds", "preview", "save_as"}
 """Arguments that hold no id of anything."""
 VOLATILE = re.compile(r'"(elapsed_seconds|execution_time|expires_at|created_at)": ?[^,}]+|in [0-9.]+ s')
@@ -102,7 +102,7 @@ async def attempts(client: Client, own: World, other: World, era: str) -> list[A
     prompts = {prompt.name: [one.name for one in prompt.arguments or ()] for prompt in listed}
     watch = _watch_legacy if era == "legacy" else _watch
     return [
-        *(one for tool in tools if tool.name not in CREATES for one in _calls(tool, own, other)),
+        *(one for tool in tools if not tool.name.startswith(CREATES) for one in _calls(tool, own, other)),
         *(one for found in templates for one in _completions(_template(found), _variables(found), other)),
         *(one for name, names in prompts.items() for one in _completions(PromptReference(name=name), names, other)),
         *(one for name, names in prompts.items() for one in _prompts(name, names, own, other)),

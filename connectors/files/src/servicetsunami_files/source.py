@@ -32,7 +32,8 @@ class FilesSource(Source[FilesConfig], Uploads):
 
         return Reader(self.config, self.ctx).read(read)
 
-    def accepts(self, file_name: str) -> bool:
+    @classmethod
+    def accepts(cls, file_name: str) -> bool:
         """Tell whether the ending of a name is one of the formats."""
         from servicetsunami_files.places import endings
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from servicetsunami.client.remote import MOST_ROWS, AsyncServiceTsunami, next_cursor
@@ -139,6 +140,12 @@ class ServiceTsunami:
         )
 
     create_dataset_in_databricks = create_dataset
+
+    def upload(
+        self, file: str | Path, dataset: str, *, append: bool = False, sheet: str | None = None
+    ) -> models.RunView:
+        """Bring a file of this machine into the bronze table `dataset`, and wait for the end."""
+        return self._do(self._remote.upload(file, dataset, append=append, sheet=sheet))
 
     def start(self, connection: str, table: str, *, sync_mode: str | None = None) -> models.RunView:
         """Begin to copy a source table into bronze, and return its run at once."""

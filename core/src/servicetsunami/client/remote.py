@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from servicetsunami.client.errors import failure_of, parsed
@@ -194,6 +195,24 @@ class AsyncServiceTsunami:
         return ended
 
     create_dataset_in_databricks = create_dataset
+
+    async def upload(
+        self, file: str | Path, dataset: str, *, append: bool = False, sheet: str | None = None
+    ) -> models.RunView:
+        """Bring a file of this machine into the bronze table `dataset`, and wait for the end.
+
+        It is sent to a link as it is read. Raises what is wrong with the file, and what the run failed with.
+        """
+        from servicetsunami.client.sending import send_file
+        from servicetsunami.operations.uploads.models import UploadResult
+
+        given = {"file_name": Path(file).name, "dataset_name": dataset, "mode": "append" if append else "replace"}
+        offered = await self._typed(UploadResult, "upload_file", **given, sheet=sheet, wait_seconds=0)
+        landed = parsed(UploadResult, await send_file(offered.upload_url or "", Path(file)), "upload_file")
+        ended = await self.wait(landed.run_id or "")
+        if ended.status != "succeeded":
+            raise failure_of(ended)
+        return ended
 
     async def start(self, connection: str, table: str, *, sync_mode: str | None = None) -> models.RunView:
         """Begin to copy a source table into bronze, and return its run at once."""

@@ -111,6 +111,17 @@ class SyncToBronze(TenantArguments):
     wait_seconds: WaitSeconds = 20
 
 
+class UploadFile(TenantArguments):
+    """Arguments of upload_file."""
+
+    file_name: Annotated[str, Field(description="With its ending, such as orders.csv.")]
+    dataset_name: Annotated[str, Field(description="The table in bronze gets this name.")]
+    file_content: Annotated[str | None, Field(description="In base64. Leave out to get a link.")] = None
+    mode: Literal["replace", "append"] = "replace"
+    sheet: Annotated[str | None, Field(description="Which sheet of a workbook, if it has several.")] = None
+    wait_seconds: WaitSeconds = 20
+
+
 class OneRun(Arguments):
     """Arguments of a tool about one run."""
 

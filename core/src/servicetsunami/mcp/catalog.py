@@ -18,7 +18,7 @@ from servicetsunami.mcp.connecting import (
 from servicetsunami.mcp.spec import Catalog, ToolSpec
 from servicetsunami.mcp.wire import wire_json
 from servicetsunami.operations.sync import SYNC_MODES
-from servicetsunami.sdk import ChangeFeed, Queryable, Sink
+from servicetsunami.sdk import ChangeFeed, Queryable, Sink, Uploads
 
 if TYPE_CHECKING:
     from servicetsunami.operations.app import App
@@ -67,12 +67,14 @@ def _general(
 ) -> list[ToolSpec]:
     connecting = [connect_source_tool(connectors, secrets)] if connectors else []
     reading = [tools.TEST_CONNECTION, tools.LIST_SOURCE_TABLES, _sync_tool(connectors)] if connectors else []
+    uploading = [tools.UPLOAD_FILE] if any(issubclass(cls, Uploads) for cls in connectors.values()) else []
     asking = [tools.QUERY_SQL, tools.LIST_TABLES, tools.DESCRIBE_TABLE] if warehouse else []
     queryable = any(issubclass(cls, Queryable) for cls in connectors.values())
     return [
         tools.LIST_CONNECTIONS,
         *connecting,
         *reading,
+        *uploading,
         *([tools.QUERY_SOURCE] if queryable else []),
         *asking,
         tools.GET_RUN,

@@ -20,6 +20,7 @@ from servicetsunami.operations.models import (
     TableList,
     TestResult,
 )
+from servicetsunami.operations.uploads.models import UploadResult
 from servicetsunami.sdk import Problem
 
 
@@ -114,6 +115,21 @@ def run_text(run: RunView) -> str:
             f"It goes on: ask get_run with run_id {run.run_id}." if unfinished else "",
             problem_text(run.problem) if run.problem else run.message,
             *run.notes,
+        ]
+    )
+
+
+def upload_text(result: UploadResult) -> str:
+    """Say what became of a file, or where it is sent to."""
+    if result.status == "needs_upload":
+        return _lines([f"Send the file to {result.upload_url}", result.message])
+    unfinished = result.status in ("queued", "running")
+    return _lines(
+        [
+            f"{result.bronze_table}: {result.status}. {result.rows:,} rows written.",
+            f"It goes on: ask get_run with run_id {result.run_id}." if unfinished else "",
+            problem_text(result.problem) if result.problem else result.message,
+            *result.notes,
         ]
     )
 

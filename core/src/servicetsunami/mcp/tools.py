@@ -15,6 +15,7 @@ from servicetsunami.mcp.arguments import (
     QuerySource,
     QuerySql,
     SyncToBronze,
+    UploadFile,
 )
 from servicetsunami.mcp.spec import Hints, ToolCall, ToolSpec
 from servicetsunami.operations import connections, deleting, sources, sync, tables
@@ -30,6 +31,8 @@ from servicetsunami.operations.models import (
     TableList,
     TestResult,
 )
+from servicetsunami.operations.uploads import Upload, offer_link, upload_file
+from servicetsunami.operations.uploads.models import UploadResult
 
 _READS = Hints(read_only=True, idempotent=True)
 _A_PAGE = 200
@@ -86,6 +89,16 @@ async def _get_run(call: ToolCall, arguments: GetRun) -> RunView:
 
 async def _cancel_run(call: ToolCall, arguments: OneRun) -> RunView:
     return await sync.cancel_run(call.app, call.caller, arguments.run_id)
+
+
+async def _upload_file(call: ToolCall, given: UploadFile) -> UploadResult:
+    async def on_progress(run: RunView) -> None:
+        await call.report(run.rows_read, run.rows_total, f"{run.rows_read:,} rows read")
+
+    upload = Upload(given.file_name, given.dataset_name, given.mode, given.sheet, given.wait_seconds)
+    if given.file_content is None:
+        return await offer_link(call.app, call.caller, upload, call.door)
+    return await upload_file(call.app, call.caller, upload, given.file_content, on_progress=on_progress)
 
 
 async def _query_source(call: ToolCall, arguments: QuerySource) -> QueryResult:
@@ -198,6 +211,22 @@ SYNC_TO_BRONZE = ToolSpec(
     hints=Hints(idempotent=True, open_world=True),
     long=True,
     view=apps.RUN,
+)
+
+UPLOAD_FILE = ToolSpec(
+    name="upload_file",
+    title="Upload a file",
+    description=(
+        "Take a file the person has (CSV, Excel, JSON, Parquet, Arrow) and bring it into a bronze table. Give a small "
+        "one as file_content; without it the answer is a link, used once, that the file is sent to with "
+        "`curl -T FILE URL` or in a browser."
+    ),
+    arguments=UploadFile,
+    result=UploadResult,
+    run=_upload_file,
+    text=text.upload_text,
+    scope="sync",
+    hints=Hints(destructive=True),
 )
 
 GET_RUN = ToolSpec(

@@ -19,6 +19,7 @@ from servicetsunami.operations.joint_runs import JointRuns
 from servicetsunami.operations.problems import config_error
 from servicetsunami.operations.read_only import refuse_if_read_only
 from servicetsunami.operations.runs import RunKeeper
+from servicetsunami.operations.uploads.folder import uploads_root
 from servicetsunami.operations.workers import Workers
 from servicetsunami.plugins import Plugins, discover, rediscover
 from servicetsunami.records import Connection, Records, open_records, open_vault
@@ -127,7 +128,8 @@ class App:
         return HostContext(tenant, plugin, *given, file_roots=self._roots(tenant))
 
     def _roots(self, tenant: str) -> tuple[Path, ...]:
-        return roots_for(tenant, self.settings.file_roots, exposed=self.settings.mcp_transport != "stdio")
+        listed = roots_for(tenant, self.settings.file_roots, exposed=self.settings.mcp_transport != "stdio")
+        return (*listed, uploads_root(self.settings.home, tenant))
 
     def _folder(self, tenant: str, plugin: str) -> Path:
         return self.settings.home / "data" / tenant / plugin

@@ -48,6 +48,9 @@ class Door(Protocol):
     async def url(self, token: str) -> str:
         """Return the address of a page, which is served from now on."""
 
+    async def upload_url(self, token: str) -> str:
+        """Return the address that a file is uploaded to, which is served for as long as the link lasts."""
+
 
 @changing("nothing was connected")
 async def connect_for_model(

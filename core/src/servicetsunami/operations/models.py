@@ -299,23 +299,6 @@ class ConnectorView(Result):
     readme: str = Field("", description="Its documentation, in Markdown.")
 
 
-class KeptConnectorView(Result):
-    """A distribution with connectors: one that is installed, kept, or both."""
-
-    distribution: str
-    requirement: str | None = Field(None, description="What is installed again where it is missing; None if not kept.")
-    version: str | None = None
-    connectors: tuple[str, ...] = ()
-    status: Literal["installed", "missing", "broken"]
-    reason: str | None = Field(None, description="Why it does not work.")
-
-
-class KeptConnectors(Result):
-    """Distributions with connectors, by name."""
-
-    connectors: tuple[KeptConnectorView, ...]
-
-
 class PluginFailureView(Result):
     """A plugin that does not work, and why."""
 

@@ -91,6 +91,7 @@ class Settings(BaseModel):
         description="Folders whose files a connection may read, besides the working directory over stdio and on the "
         "command line. Over HTTP only those whose path holds `{tenant}`, such as `/srv/inbox/{tenant}`.",
     )
+    max_upload_mb: int = Field(2_048, ge=1, le=1_048_576, description="How large an uploaded file may be, in MiB.")
     query_timeout_seconds: float = Field(30.0, gt=0, le=3600, description="How long a query may take.")
     parallel_reads: int = Field(
         2, ge=1, le=64, description="How many parts of a table are read at once, at most as many as there are cores."

@@ -121,11 +121,20 @@ class Queryable(ABC):
 
 
 class Uploads(ABC):
-    """A source that takes the content of a file a person hands over."""
+    """A source that reads files which people hand over."""
 
+    @classmethod
     @abstractmethod
-    def accepts(self, file_name: str) -> bool:
+    def accepts(cls, file_name: str) -> bool:
         """Tell whether a file of this name can be read."""
+
+    @classmethod
+    def upload_settings(cls, folder: str) -> Json:
+        """Return the settings of a connection that reads a folder, as `ctx.list_files` takes its path.
+
+        Each folder in it is a table, called as that folder, of the files in there.
+        """
+        return {"location": folder}
 
 
 def _close(items: object) -> None:

@@ -11,7 +11,7 @@ from servicetsunami.cli.options import AsJson
 from servicetsunami.cli.session import emit, settings_of
 
 if TYPE_CHECKING:
-    from servicetsunami.operations.models import KeptConnectors
+    from servicetsunami.operations.connector_set.models import KeptConnectors
 
 
 def connectors(context: typer.Context) -> None:

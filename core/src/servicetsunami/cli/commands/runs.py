@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,11 +12,16 @@ from servicetsunami.cli.exits import Exit, code_of_runs
 from servicetsunami.cli.options import AsJson, Connection, RunId
 from servicetsunami.cli.screen import Screen
 from servicetsunami.cli.session import emit, perform
+from servicetsunami.sdk import NotFound
 
 if TYPE_CHECKING:
     from servicetsunami.operations.app import App
     from servicetsunami.operations.caller import Caller
     from servicetsunami.operations.models import RunList
+    from servicetsunami.operations.uploads import Upload
+    from servicetsunami.operations.uploads.models import UploadResult
+
+_PART_BYTES = 1 << 20
 
 
 def sync(
@@ -127,3 +134,45 @@ def cancel(context: typer.Context, run: RunId, as_json: AsJson = False) -> None:
 def _end(code: Exit) -> None:
     if code is not Exit.OK:
         raise typer.Exit(code)
+
+
+def upload(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="The file: CSV, Excel, JSON, Parquet, Arrow.")],
+    dataset: Annotated[str, typer.Option("--as", help="Name of the table in bronze.")],
+    append: Annotated[
+        bool, typer.Option("--append", help="Add to the table's files instead of replacing them.")
+    ] = False,
+    sheet: Annotated[str | None, typer.Option(help="Which sheet of a workbook, if it has several.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring a file into a bronze table."""
+    from servicetsunami.cli.show.runs import show_upload
+    from servicetsunami.operations.uploads import Upload
+
+    wish = Upload(file.name, dataset, "append" if append else "replace", sheet, wait_seconds=None)
+    result = perform(context, lambda app, caller: _uploaded(app, caller, wish, file))
+    emit(result, show_upload, as_json=as_json)
+    _end(Exit.OK if result.status == "succeeded" else Exit.FAILED)
+
+
+async def _uploaded(app: App, caller: Caller, wish: Upload, file: Path) -> UploadResult:
+    from servicetsunami.cli.progress import watching
+    from servicetsunami.operations.uploads.uploading import upload_parts
+
+    with watching(file.name) as watch:
+        return await upload_parts(app, caller, wish, _parts_of(file), on_progress=watch)
+
+
+async def _parts_of(file: Path) -> AsyncIterator[bytes]:
+    try:
+        with file.open("rb") as opened:
+            while part := opened.read(_PART_BYTES):
+                yield part
+    except OSError as error:
+        raise NotFound(
+            f"the file '{file}' cannot be read, so nothing was uploaded",
+            code="file_not_read",
+            why=error.strerror,
+            fix="check its path",
+        ) from error

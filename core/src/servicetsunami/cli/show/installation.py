@@ -8,9 +8,9 @@ from servicetsunami.cli.show.words import counted
 
 if TYPE_CHECKING:
     from servicetsunami.cli.screen import Screen
+    from servicetsunami.operations.connector_set.models import KeptConnectors
     from servicetsunami.operations.models import (
         CheckList,
-        KeptConnectors,
         PluginList,
         SettingList,
         TenantList,

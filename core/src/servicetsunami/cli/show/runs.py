@@ -9,6 +9,7 @@ from servicetsunami.cli.show.words import counted, moment
 if TYPE_CHECKING:
     from servicetsunami.cli.screen import Screen
     from servicetsunami.operations.models import RunList, RunView
+    from servicetsunami.operations.uploads.models import UploadResult
 
 _STYLES = {"succeeded": "green", "failed": "red", "cancelled": "yellow", "interrupted": "yellow"}
 
@@ -51,6 +52,19 @@ def show_runs_ended(screen: Screen, result: RunList) -> None:
     done = next((run.bronze_table for run in result.runs if run.status == "succeeded"), None)
     if done:
         short = done.partition(".")[2] or done
+        screen.talk(f"Next: tsunami describe {short}, then tsunami query with SQL of your own")
+
+
+def show_upload(screen: Screen, result: UploadResult) -> None:
+    """Show what became of an uploaded file."""
+    counts = f"{counted(result.rows, 'row')} written of {result.size_bytes:,} bytes"
+    screen.line(f"{result.bronze_table}  {result.status}  {counts}", _STYLES.get(result.status, ""))
+    if result.problem is not None:
+        screen.problem(result.problem)
+    for note in result.notes:
+        screen.talk(f"  {note}")
+    if result.bronze_table and result.status == "succeeded":
+        short = result.bronze_table.partition(".")[2]
         screen.talk(f"Next: tsunami describe {short}, then tsunami query with SQL of your own")
 
 

@@ -24,6 +24,7 @@ from servicetsunami.mcp.http.shares import IDLE_SECONDS, MOST_SESSIONS, SessionS
 from servicetsunami.mcp.http.verifying import Verifier, make_checker, verified_caller
 from servicetsunami.mcp.secret_page.doors import Beside
 from servicetsunami.mcp.secret_page.routes import secret_routes
+from servicetsunami.mcp.upload_page import upload_routes
 from servicetsunami.operations.caller import SCOPES, Caller
 from servicetsunami.runtime.exposure import authenticates, endpoint_of, hosts_of, origins_of
 
@@ -66,6 +67,7 @@ class HttpServer:
                 *health_routes(app, lambda: self.gate.is_closing),
                 *result_routes(app),
                 *secret_routes(app, hosts_of(settings), endpoint_of(settings)),
+                *upload_routes(app, hosts_of(settings)),
             ],
         )
         _share_sessions(inner)

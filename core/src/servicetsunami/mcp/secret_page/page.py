@@ -93,7 +93,7 @@ def form(asked: Asked) -> str:
         "<button>Connect and test</button></form>",
         f"<p>This page can be used once, for {asked.minutes} more minutes.</p>",
     )
-    return _page(f"Give the secret of '{asked.name}'", parts)
+    return framed(f"Give the secret of '{asked.name}'", parts)
 
 
 def leaving(site: str, url: str) -> str:
@@ -103,28 +103,29 @@ def leaving(site: str, url: str) -> str:
         f"<p>Sign in at <strong>{shown}</strong> and allow what is asked there. You come back here by yourself.</p>",
         f'<p><a href="{escape(url)}" rel="noreferrer">Go on to {shown}</a></p>',
     )
-    return _page("Sign in", parts)
+    return framed("Sign in", parts)
 
 
 def not_signed_in(problem: Problem | None) -> str:
     """Return the page for a person who came back and is not connected."""
-    return _page("Not connected yet", [_failure(problem) if problem else "", "<p>Go back and begin again.</p>"])
+    return framed("Not connected yet", [_failure(problem) if problem else "", "<p>Go back and begin again.</p>"])
 
 
 def connected(name: str, tables: int | None) -> str:
     """Return the page that says that all went well."""
     reads = "" if tables is None else f" It can read {tables:,} {'table' if tables == 1 else 'tables'}."
     told = f"<p>The connection '{_text(name)}' works.{reads} You can close this page and go back.</p>"
-    return _page("Connected", [told])
+    return framed("Connected", [told])
 
 
 def void() -> str:
     """Return the page that stands where there is nothing to ask for: used, expired and unknown look the same."""
     told = "<p>This page was used, has expired, or never was. Ask for a new one where you were sent from.</p>"
-    return _page("Nothing to do here", [told])
+    return framed("Nothing to do here", [told])
 
 
-def _page(title: str, parts: Iterable[str]) -> str:
+def framed(title: str, parts: Iterable[str]) -> str:
+    """Return a whole page; its parts are HTML."""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{_text(title)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>'

@@ -47,14 +47,14 @@ def secret_routes(app: App, hosts: Sequence[str], endpoint: str = "") -> list[Ro
     """
 
     async def answer(request: Request) -> Response:
-        if not _is_served(request.headers.get("host", ""), hosts):
+        if not is_served(request.headers.get("host", ""), hosts):
             return Response(status_code=421)
         if request.method != "POST":
             return await _shown(app, request.path_params["token"])
         return await _answered(app, request, request.path_params["token"], back_to(request))
 
     async def come_back(request: Request) -> Response:
-        if not _is_served(request.headers.get("host", ""), hosts):
+        if not is_served(request.headers.get("host", ""), hosts):
             return Response(status_code=421)
         return await _came_back(app, request, back_to(request))
 
@@ -79,7 +79,7 @@ async def _answered(app: App, request: Request, token: str, back_to: str) -> Res
     if await secret_requests.opened(app, token) is None:
         return _html(void(), 404)
     own = await secret_requests.form_token(app, token)
-    if _is_foreign(request) or not hmac.compare_digest(given.get("form", "").encode(), own.encode()):
+    if is_foreign(request) or not hmac.compare_digest(given.get("form", "").encode(), own.encode()):
         return _html(void(), 403)
     secrets = {name.removeprefix(_PREFIX): text for name, text in given.items() if name.startswith(_PREFIX)}
     if given.get("act") == "sign-in":
@@ -164,7 +164,7 @@ async def _fields(request: Request) -> Mapping[str, str]:
     return {name: text.replace("\r\n", "\n") for name, text in pairs}
 
 
-def _is_foreign(request: Request) -> bool:
+def is_foreign(request: Request) -> bool:
     """Tell whether a browser says that a form lay on another site. Our policy makes browsers send the origin null."""
     if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
         return True
@@ -172,7 +172,8 @@ def _is_foreign(request: Request) -> bool:
     return origin != "null" and urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower()
 
 
-def _is_served(host: str, hosts: Sequence[str]) -> bool:
+def is_served(host: str, hosts: Sequence[str]) -> bool:
+    """Tell whether a value of `Host` is one of those that are served."""
     name, _, port = host.rpartition(":")
     return host in hosts or (port.isdigit() and f"{name}:*" in hosts)
 

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from servicetsunami.operations.connector_set import kept
 from servicetsunami.operations.connector_set.installer import Installer
 from servicetsunami.operations.connector_set.listing import list_connectors, lost_connectors
-from servicetsunami.operations.models import KeptConnectors
+from servicetsunami.operations.connector_set.models import KeptConnectors
 from servicetsunami.plugins import discover
 from servicetsunami.sdk import ENTRY_POINT_GROUP, ConfigError, NotFound, nearest
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from servicetsunami.operations.connector_set import kept
-from servicetsunami.operations.models import KeptConnectors, KeptConnectorView
+from servicetsunami.operations.connector_set.models import KeptConnectors, KeptConnectorView
 from servicetsunami.plugins import Plugins
 
 
