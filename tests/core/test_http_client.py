@@ -352,3 +352,22 @@ def test_many_are_asked_for_at_once_and_come_in_the_order_asked_for(opened: Open
     answers = http.get_all([(f"/{number}", {}) for number in range(20)], at_once=4)
 
     assert [answer.url.rpartition("/")[2] for answer in answers] == [str(number) for number in range(20)]
+
+
+def test_a_refusal_is_explained_by_whoever_knows_the_api(tmp_path: Path) -> None:
+    def explain(answer: HttpResponse) -> PermissionDenied | None:
+        reason = answer.json().get("reason")
+        return PermissionDenied("not shared", code=reason) if reason else None
+
+    told = b'{"reason": "not_shared"}'
+    answers = [b"HTTP/1.1 403 Forbidden\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body) for body in (told, b"{}")]
+    origin = Origin(answers)
+    http = LocalContext(data_dir=tmp_path / "data").http(origin.url, explain=explain)
+
+    codes = []
+    for _ in answers:
+        with pytest.raises(PermissionDenied) as refused:
+            http.get("/")
+        codes.append(refused.value.code)
+
+    assert codes == ["not_shared", "permission_denied"]

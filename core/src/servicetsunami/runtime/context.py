@@ -76,7 +76,7 @@ class HostContext:
 
     def http(self, base_url: str, **options: Any) -> HttpClient:
         """Return a client for one base URL, each of its connections made by `dial`; the caller closes it."""
-        return open_http(base_url, dial=self.dial, sleep=self.sleep, **options)
+        return open_http(base_url, self, **options)
 
     def token(self, request: TokenRequest, *, renew: bool = False) -> AccessToken:
         """Return an access token of OAuth 2, kept until it is over; `renew` asks for another one."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from servicetsunami.sdk.http import HttpClient
+    from servicetsunami.sdk.http import Explain, HttpClient
     from servicetsunami.sdk.oauth import AccessToken, TokenRequest
 
 
@@ -73,11 +73,13 @@ class Context(Protocol):
         params: Mapping[str, str] | None = None,
         per_second: float | None = None,
         timeout_seconds: float = 60.0,
+        explain: Explain | None = None,
     ) -> HttpClient:
         """Return a client for one base URL, each of its connections made by `dial`; the caller closes it.
 
         `headers` and `params` go to the base URL's own origin alone, so that a redirect or a link to a next page
-        takes no key elsewhere. `per_second` bounds requests. Raises `ConfigError` (`bad_base_url`).
+        takes no key elsewhere. `per_second` bounds requests. `explain` may make
+        a better error of an answer that refuses than its status is. Raises `ConfigError` (`bad_base_url`).
         """
 
     def token(self, request: TokenRequest, *, renew: bool = False) -> AccessToken:

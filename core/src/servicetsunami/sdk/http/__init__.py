@@ -6,7 +6,7 @@ A connector gets its client from the host, `self.ctx.http(base_url, bearer=...)`
         yield page.json()
 """
 
-from servicetsunami.sdk.http.client import HttpClient, basic, open_http
+from servicetsunami.sdk.http.client import Explain, HttpClient, basic, open_http
 from servicetsunami.sdk.http.paging import (
     Next,
     body_cursor,
@@ -19,6 +19,7 @@ from servicetsunami.sdk.http.paging import (
 from servicetsunami.sdk.http.response import HttpResponse
 
 __all__ = [
+    "Explain",
     "HttpClient",
     "HttpResponse",
     "Next",

@@ -11,10 +11,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
 
-from servicetsunami.sdk.errors import ConfigError, DataError, PermanentError, TransientError
+from servicetsunami.sdk.errors import ConfigError, DataError, PermanentError, TransientError, TsunamiError
 from servicetsunami.sdk.http.bodies import ACCEPTED, cut, decoded
 from servicetsunami.sdk.http.refusals import refusal
 from servicetsunami.sdk.http.response import HttpResponse
@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 
     from servicetsunami.sdk.context import Address
 
+Explain = Callable[[HttpResponse], TsunamiError | None]
 _MOST_ATTEMPTS = 5
 _FIRST_PAUSE_SECONDS = 0.5
 _MOST_REDIRECTS = 5
 _MOST_CONNECTIONS = 16
 _MOST_BODY_BYTES = 256 * 1024 * 1024
+_MOST_REFUSAL_BYTES = 1 << 20
 _DICE = random.SystemRandom()
 _AGAIN = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that may be sent twice."""
@@ -49,6 +51,8 @@ class HttpClient:
     """Added to every query; sent to the base URL's own origin alone."""
     timeout_seconds: float = 60.0
     pace: Pace = field(repr=False)
+    explain: Explain | None = field(default=None, repr=False)
+    """Makes a typed error of an answer that refuses; None where its status says enough."""
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> HttpResponse:
         """GET a path below the base URL, or a whole URL; `None` in `params` is left out.
@@ -136,7 +140,7 @@ class HttpClient:
                 method, url, headers=list(sent.items()), content=content or None, extensions={"timeout": timeout}
             ) as answer,
         ):
-            return _read(method, url, answer)
+            return _read(method, url, answer, self.explain)
 
 
 class Pace:
@@ -159,29 +163,40 @@ class Pace:
             sleep(turn - now)
 
 
+class Reach(Protocol):
+    """What a client needs of the host."""
+
+    def dial(self, host: str, port: int, *, timeout_seconds: float = 10.0) -> Address:
+        """Resolve a host, check its addresses and prove that one accepts a connection."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, or raise `Cancelled`."""
+
+
 def open_http(
     base_url: str,
+    ctx: Reach,
     *,
-    dial: Callable[..., Address],
-    sleep: Callable[[float], None],
     bearer: SecretStr | None = None,
     headers: Mapping[str, str] | None = None,
     params: Mapping[str, str] | None = None,
     per_second: float | None = None,
     timeout_seconds: float = 60.0,
+    explain: Explain | None = None,
 ) -> HttpClient:
-    """Return a client for a base URL; connectors call `self.ctx.http`, which gives `dial` and `sleep`."""
+    """Return a client for a base URL; connectors call `self.ctx.http`."""
     from servicetsunami.sdk.http.transport import open_pool
 
     _check_base(base_url)
     return HttpClient(
         base_url=base_url,
-        pool=open_pool(dial, connections=_MOST_CONNECTIONS),
-        sleep=sleep,
+        pool=open_pool(ctx.dial, connections=_MOST_CONNECTIONS),
+        sleep=ctx.sleep,
         headers={name.lower(): value for name, value in {**_bearer(bearer), **(headers or {})}.items()},
         params=params or {},
         timeout_seconds=timeout_seconds,
         pace=Pace(per_second),
+        explain=explain,
     )
 
 
@@ -238,13 +253,26 @@ def _pause_seconds(attempt: int, error: TransientError) -> float:
     return _FIRST_PAUSE_SECONDS * float(2 ** (attempt - 1)) * _DICE.uniform(0.5, 1.5)
 
 
-def _read(method: str, url: str, answer: httpcore2.Response) -> HttpResponse:
+def _read(method: str, url: str, answer: httpcore2.Response, explain: Explain | None) -> HttpResponse:
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
     refused = refusal(method, _shown(url), answer.status, headers)
     if refused is not None:
-        raise refused
+        raise _explained(url, answer, headers, explain) or refused
     body = b"" if method == "HEAD" else _whole(answer, headers)
     return HttpResponse(_shown(url), answer.status, headers, body)
+
+
+def _explained(
+    url: str, answer: httpcore2.Response, headers: dict[str, str], explain: Explain | None
+) -> TsunamiError | None:
+    if explain is None:
+        return None
+    body, pieces = b"", decoded(answer.iter_stream(), headers.get("content-encoding", "").lower())
+    for piece in pieces:
+        body += piece
+        if len(body) > _MOST_REFUSAL_BYTES:
+            return None
+    return explain(HttpResponse(_shown(url), answer.status, headers, body))
 
 
 def _whole(answer: httpcore2.Response, headers: Mapping[str, str]) -> bytes:

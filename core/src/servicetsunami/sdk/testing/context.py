@@ -65,7 +65,7 @@ class LocalContext:
 
     def http(self, base_url: str, **options: Any) -> HttpClient:
         """Return a client for one base URL, each of its connections made by `dial`; the caller closes it."""
-        return open_http(base_url, dial=self.dial, sleep=self.sleep, **options)
+        return open_http(base_url, self, **options)
 
     def token(self, request: TokenRequest, *, renew: bool = False) -> AccessToken:
         """Return an access token of OAuth 2, as the host does; nothing of it is kept on disk."""
