@@ -188,6 +188,12 @@ def api() -> Iterator[Api]:
 
 
 @pytest.fixture
+def other_api() -> Iterator[Api]:
+    with serving() as api:
+        yield api
+
+
+@pytest.fixture
 def reader(api: Api, tmp_path: Path) -> Iterator[Reader]:
     reader = Reader(api, tmp_path / "data")
     yield reader

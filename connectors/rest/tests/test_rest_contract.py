@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from conftest import Api, Asked
 
 TOKEN = "token-of-the-contract-5"
-USERS = [
+USERS: list[dict[str, Any]] = [
     {
         "id": i,
         "name": f"no {i}",

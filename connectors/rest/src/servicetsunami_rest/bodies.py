@@ -45,7 +45,7 @@ def opened(answer: HttpResponse, path: str, *, null_is_empty: bool = False) -> P
     names = tuple(path.split(".")) if path else ()
     try:
         records = _found(answer, names)
-    except ValueError:
+    except (ValueError, RecursionError):
         records = b""
     if records[:1] != b"[":
         return _otherwise(answer, names, null_is_empty=null_is_empty)

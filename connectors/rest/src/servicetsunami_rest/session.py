@@ -9,10 +9,11 @@ from itertools import chain
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from servicetsunami.sdk import AuthError, Context, secret_fields
+from pydantic import SecretStr
+
+from servicetsunami.sdk import AuthError, Context, TokenRequest, secret_fields
 from servicetsunami.sdk.http import HttpClient, HttpResponse, basic
 from servicetsunami_rest.config import RestConfig
-from servicetsunami_rest.oauth import Tokens
 
 Request = tuple[str, Mapping[str, Any]]
 """Path, or whole URL, and query parameters."""
@@ -24,7 +25,7 @@ class Session:
     def __init__(self, config: RestConfig, ctx: Context) -> None:
         self._config = config
         self._ctx = ctx
-        self._tokens = Tokens(config, ctx) if config.auth.startswith("oauth2") else None
+        self._grant = _grant(config) if config.auth.startswith("oauth2") else None
         self._http: HttpClient | None = None
 
     def get(self, request: Request) -> HttpResponse:
@@ -79,11 +80,15 @@ class Session:
         return self._http
 
     def _renewed(self) -> bool:
-        if self._tokens is None:
+        if self._grant is None:
             return False
-        self._tokens.renew()
+        self._access(renew=True)
         self.close()
         return True
+
+    def _access(self, *, renew: bool = False) -> SecretStr | None:
+        """Return the access token of OAuth2, None where there is none."""
+        return self._ctx.token(self._grant, renew=renew).value if self._grant else None
 
     def _opened(self) -> HttpClient:
         config = self._config
@@ -97,12 +102,27 @@ class Session:
             headers |= basic(config.user or "", config.password)
         return self._ctx.http(
             config.base_url,
-            bearer=self._tokens.access() if self._tokens else config.token if config.auth == "bearer" else None,
+            bearer=self._access() or (config.token if config.auth == "bearer" else None),
             headers={"accept": "application/json", **headers},
             params=params,
             per_second=config.requests_per_second,
             timeout_seconds=config.timeout_seconds,
         )
+
+
+def _grant(config: RestConfig) -> TokenRequest:
+    """Return what an access token is asked for with."""
+    form = {"client_id": config.client_id, "client_secret": _plain(config.client_secret), "scope": config.scopes}
+    if config.auth == "oauth2_client_credentials":
+        form["grant_type"] = "client_credentials"
+    else:
+        form |= {"grant_type": "refresh_token", "refresh_token": _plain(config.refresh_token)}
+    known = {name: value for name, value in form.items() if value}
+    return TokenRequest(config.oauth_url or "", known, refresh_field="refresh_token")
+
+
+def _plain(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""
 
 
 def _noted(requests: Iterable[Request], asked: deque[Request]) -> Iterator[Request]:

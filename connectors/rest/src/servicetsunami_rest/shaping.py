@@ -56,7 +56,7 @@ class Shape:
             rows = self._decoder.decode(page.records) if self._decoder else []
             lists = zip(*map(msgspec.structs.astuple, rows), strict=True)
             cut = [_cut(column, cells) for column, cells in zip(self._columns.values(), lists, strict=True)]
-        except (ValueError, OverflowError, pa.ArrowException):
+        except (ValueError, OverflowError, RecursionError, pa.ArrowException):
             return None
         if page.records.count(_NAME_MARK) != sum(one.names for one in cut):
             page.answer.json()  # text may look like names; a name that comes twice is refused here
@@ -158,7 +158,7 @@ def _structs(column: Column, values: Sequence[Any]) -> pa.Array:
 def _records(page: Page) -> list[dict[str, bytes]]:
     try:
         records = msgspec.json.decode(page.records, type=list[dict[str, Raw]])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(
             "the list of records holds something that is not an object, so no row can be made of it",
             code="records_not_found",
