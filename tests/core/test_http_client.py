@@ -369,5 +369,15 @@ def test_a_refusal_is_explained_by_whoever_knows_the_api(tmp_path: Path) -> None
         with pytest.raises(PermissionDenied) as refused:
             http.get("/")
         codes.append(refused.value.code)
+    http.close()
 
     assert codes == ["not_shared", "permission_denied"]
+
+
+@pytest.mark.parametrize("value", ["käy", "key\n", "key\r\nx: y", "\ud800"])
+def test_a_key_that_no_header_may_hold_is_told_without_it(value: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        LocalContext(data_dir=tmp_path / "data").http("http://127.0.0.1:1", headers={"x-api-key": value})
+
+    assert refused.value.code == "bad_header"
+    assert value not in str(refused.value)

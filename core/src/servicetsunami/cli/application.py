@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from servicetsunami.cli.commands import clients, connectors, installation, lakehouse, runs, schedules, serving, sources
+from servicetsunami.cli.commands import (
+    authoring,
+    clients,
+    connectors,
+    installation,
+    lakehouse,
+    runs,
+    schedules,
+    serving,
+    sources,
+)
 from servicetsunami.cli.group import Commands
 from servicetsunami.cli.options import Spoken, pairs
 
@@ -92,6 +102,8 @@ def _add_administration() -> None:
     kept.command("remove")(connectors.remove)
     kept.command("sync")(connectors.sync)
     tsunami.add_typer(kept, name="connectors")
+    tsunami.command()(authoring.certify)
+    tsunami.command("new-connector")(authoring.new_connector)
     config = _group("Show the settings in force.")
     config.callback()(installation.config)
     config.command("show")(installation.config_show)

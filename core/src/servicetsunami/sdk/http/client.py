@@ -188,11 +188,13 @@ def open_http(
     from servicetsunami.sdk.http.transport import open_pool
 
     _check_base(base_url)
+    sent = {name.lower(): value for name, value in {**_bearer(bearer), **(headers or {})}.items()}
+    _check_headers(sent)
     return HttpClient(
         base_url=base_url,
         pool=open_pool(ctx.dial, connections=_MOST_CONNECTIONS),
         sleep=ctx.sleep,
-        headers={name.lower(): value for name, value in {**_bearer(bearer), **(headers or {})}.items()},
+        headers=sent,
         params=params or {},
         timeout_seconds=timeout_seconds,
         pace=Pace(per_second),
@@ -211,6 +213,17 @@ def _check_base(base_url: str) -> None:
         field="base_url",
         fix="write it as https://host/path and give credentials in the settings made for them",
     )
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    for name, value in headers.items():
+        if not (value.isascii() and value.isprintable()):
+            # Not repeated: it is most likely a secret.
+            raise ConfigError(
+                f"the value of the header '{name}' holds letters that no header may have, so nothing is sent",
+                code="bad_header",
+                fix="check the token or key: it may have been copied with something around it",
+            )
 
 
 def basic(user: str, password: SecretStr) -> dict[str, str]:
