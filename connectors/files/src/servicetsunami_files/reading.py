@@ -76,7 +76,11 @@ class Reader:
 
     def _sets(self) -> Iterator[FileSet]:
         for one in find_sets(self._config, self._ctx):
-            yield from expand(self._ctx, one, self._config)
+            try:
+                sets = list(expand(self._ctx, one, self._config))
+            except _OF_FILES:
+                sets = [one]  # whoever reads it is told why; the others are listed all the same
+            yield from sets
 
     def _find(self, name: str) -> FileSet:
         sets = {one.name: one for one in self._sets()}
