@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from servicetsunami.sdk import Context
 from servicetsunami_files.batches import Parsed
 from servicetsunami_files.config import FilesConfig
 from servicetsunami_files.failures import refused
+from servicetsunami_files.filesystem import Files
 from servicetsunami_files.names import distinct_names
 from servicetsunami_files.opening import MIB, need_plain, open_raw
 from servicetsunami_files.places import Place
@@ -23,15 +23,15 @@ _LARGEST_GROUP = 1024 * MIB
 _END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
 
 
-def parquet_schema(ctx: Context, place: Place, config: FilesConfig) -> pa.Schema:
+def parquet_schema(files: Files, place: Place, config: FilesConfig) -> pa.Schema:
     """Return the columns of a Parquet file."""
-    with _parquet(ctx, place, config) as file:
+    with _parquet(files, place, config) as file:
         return _plain_schema(file.schema_arrow)
 
 
-def read_parquet(ctx: Context, place: Place, config: FilesConfig) -> Iterator[Parsed]:
+def read_parquet(files: Files, place: Place, config: FilesConfig) -> Iterator[Parsed]:
     """Yield the rows of a Parquet file."""
-    with _parquet(ctx, place, config) as file:
+    with _parquet(files, place, config) as file:
         for group in range(file.num_row_groups):
             size = file.metadata.row_group(group).total_byte_size
             if size > _LARGEST_GROUP:
@@ -41,38 +41,38 @@ def read_parquet(ctx: Context, place: Place, config: FilesConfig) -> Iterator[Pa
             yield from (Parsed([_plain(batch)]) for batch in file.iter_batches(_BATCH_ROWS))
 
 
-def arrow_schema(ctx: Context, place: Place, config: FilesConfig) -> pa.Schema:
+def arrow_schema(files: Files, place: Place, config: FilesConfig) -> pa.Schema:
     """Return the columns of an Arrow file or stream."""
-    with _arrow(ctx, place, config) as (schema, _):
+    with _arrow(files, place, config) as (schema, _):
         return _plain_schema(schema)
 
 
-def read_arrow(ctx: Context, place: Place, config: FilesConfig) -> Iterator[Parsed]:
+def read_arrow(files: Files, place: Place, config: FilesConfig) -> Iterator[Parsed]:
     """Yield the rows of an Arrow file or stream."""
-    with _arrow(ctx, place, config) as (_, batches), _typed_failures(place):
+    with _arrow(files, place, config) as (_, batches), _typed_failures(place):
         for batch in batches:
             batch.validate(full=True)
             yield Parsed([_plain(batch)])
 
 
 @contextmanager
-def _parquet(ctx: Context, place: Place, config: FilesConfig) -> Iterator[Any]:
+def _parquet(files: Files, place: Place, config: FilesConfig) -> Iterator[Any]:
     import pyarrow as pa
     from pyarrow import parquet
 
     need_plain(place)
-    with open_raw(ctx, place, config) as file:
+    with open_raw(files, place, config) as file:
         with _typed_failures(place):
             opened = parquet.ParquetFile(pa.PythonFile(file, "r"))
         yield opened
 
 
 @contextmanager
-def _arrow(ctx: Context, place: Place, config: FilesConfig) -> Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]:
+def _arrow(files: Files, place: Place, config: FilesConfig) -> Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]:
     import pyarrow as pa
 
     need_plain(place)
-    with open_raw(ctx, place, config) as file:
+    with open_raw(files, place, config) as file:
         is_file = file.read(6) == b"ARROW1"
         file.seek(0)
         with _typed_failures(place):

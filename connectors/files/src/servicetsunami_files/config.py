@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal, TypeAlias
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from servicetsunami.sdk import Config
 
@@ -15,10 +16,11 @@ Compression: TypeAlias = Literal["none", "gzip", "zstd", "bz2", "zip"]
 class FilesConfig(Config):
     """Where the files are and how to read them; what is left out is found in the files."""
 
-    identity = ("location", "streams")
+    identity = ("location", "streams", "endpoint")
 
     location: str = Field(
-        description="File or folder to read: absolute, or relative to a folder that may be read.",
+        description="File or folder to read: absolute, or relative to a folder that may be read; or in an object "
+        "store, such as s3://bucket/folder, gs://bucket/folder, az://container/folder.",
         min_length=1,
         max_length=4096,
         examples=["exports", "exports/orders.csv"],
@@ -58,6 +60,17 @@ class FilesConfig(Config):
         description="Cells of the sheet to read, such as `B3:F200`.",
         pattern=r"^[A-Z]{1,3}[1-9]\d{0,6}:[A-Z]{1,3}[1-9]\d{0,6}$",
     )
+    endpoint: str | None = Field(
+        None, description="Address of an object store that is not the usual one, such as MinIO's.", max_length=1000
+    )
+    region: str | None = Field(None, description="Region of an S3 bucket; us-east-1 if left out.", max_length=60)
+    access_key_id: str | None = Field(None, description="Access key id for S3; without it, buckets open to all.")
+    secret_access_key: SecretStr | None = Field(None, description="Secret access key for S3.")
+    session_token: SecretStr | None = Field(None, description="Session token of temporary S3 credentials.")
+    service_account_json: SecretStr | None = Field(None, description="Key file of a Google service account, as JSON.")
+    account_name: str | None = Field(None, description="Azure storage account.")
+    account_key: SecretStr | None = Field(None, description="Key of the Azure storage account.")
+    sas_token: SecretStr | None = Field(None, description="Azure shared access signature, instead of the key.")
     max_file_mb: int = Field(
         102_400, description="Largest file to read, as it lies on disk, in MiB.", ge=1, le=10_485_760
     )
@@ -72,6 +85,13 @@ class FilesConfig(Config):
         if value is not None and (not value.isascii() or value in "\r\n\0"):
             raise ValueError("give one ASCII character that is not a line end")
         return value
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_an_origin(cls, endpoint: str | None) -> str | None:
+        if endpoint is not None and not re.fullmatch(r"https?://[^/@\s?#]+(/[\w.-]*)?/?", endpoint):
+            raise ValueError("give endpoint as https://host, without user, password and query")
+        return endpoint
 
     @field_validator("encoding")
     @classmethod

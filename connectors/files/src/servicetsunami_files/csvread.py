@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from servicetsunami.sdk import Context
 from servicetsunami_files.batches import Parsed
 from servicetsunami_files.config import FilesConfig
 from servicetsunami_files.csvparse import Parser
 from servicetsunami_files.cutting import Cutter, Piece
 from servicetsunami_files.dialect import Dialect, find_dialect
+from servicetsunami_files.filesystem import Files
 from servicetsunami_files.opening import MIB, open_bytes
 from servicetsunami_files.places import Place
 from servicetsunami_files.text import not_in, utf8_chunks
@@ -37,11 +37,11 @@ class _Opened:
     pieces: Iterator[Piece]
 
 
-def csv_schema(ctx: Context, place: Place, config: FilesConfig) -> pa.Schema:
+def csv_schema(files: Files, place: Place, config: FilesConfig) -> pa.Schema:
     """Return names and types of the columns, as the first MiB of the file shows them."""
     import pyarrow as pa
 
-    with _opened(ctx, place, config, _SAMPLE) as opened:
+    with _opened(files, place, config, _SAMPLE) as opened:
         first = next((piece for piece in opened.pieces if piece.reason is None), None)
         table = Parser(place, opened.dialect, config, {}).texts(first) if first else None
         names = opened.dialect.names
@@ -49,16 +49,16 @@ def csv_schema(ctx: Context, place: Place, config: FilesConfig) -> pa.Schema:
     return pa.schema([(name, find_type(column)) for name, column in columns.items()])
 
 
-def read_csv(ctx: Context, place: Place, config: FilesConfig, schema: pa.Schema) -> Iterator[Parsed]:
+def read_csv(files: Files, place: Place, config: FilesConfig, schema: pa.Schema) -> Iterator[Parsed]:
     """Yield the records of a file in order, typed by `schema`; columns it does not name are text."""
-    with _opened(ctx, place, config, _CHUNK) as opened:
+    with _opened(files, place, config, _CHUNK) as opened:
         parser = Parser(place, opened.dialect, config, {field.name: field.type for field in schema})
         yield from _in_order(parser, opened.pieces)
 
 
 @contextmanager
-def _opened(ctx: Context, place: Place, config: FilesConfig, size: int) -> Iterator[_Opened]:
-    with open_bytes(ctx, place, config) as file:
+def _opened(files: Files, place: Place, config: FilesConfig, size: int) -> Iterator[_Opened]:
+    with open_bytes(files, place, config) as file:
         chunks = utf8_chunks(file, place, config.encoding, size)
         first = next(chunks, b"")
         second = next(chunks, b"")

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from servicetsunami.sdk import ConfigError, Context, nearest
+from servicetsunami.sdk import ConfigError, nearest
 from servicetsunami.sdk.rows import to_batches
 from servicetsunami_files.batches import Parsed, Quarantined
 from servicetsunami_files.config import FilesConfig
 from servicetsunami_files.failures import refused, too_large
+from servicetsunami_files.filesystem import Files
 from servicetsunami_files.names import distinct_names
 from servicetsunami_files.opening import MIB, need_plain, open_raw
 from servicetsunami_files.places import Place
@@ -41,11 +42,11 @@ class _Sheet:
     rows: Iterator[Row]
 
 
-def sheet_names(ctx: Context, place: Place, config: FilesConfig) -> list[str]:
+def sheet_names(files: Files, place: Place, config: FilesConfig) -> list[str]:
     """Return the sheets to read: the one that is set, else every visible one with cells."""
     from python_calamine import SheetTypeEnum, SheetVisibleEnum
 
-    with _workbook(ctx, place, config) as book:
+    with _workbook(files, place, config) as book:
         if config.sheet is None:
             return [
                 sheet.name
@@ -63,22 +64,22 @@ def sheet_names(ctx: Context, place: Place, config: FilesConfig) -> list[str]:
         )
 
 
-def excel_schema(ctx: Context, place: Place, config: FilesConfig, sheet: str) -> pa.Schema:
+def excel_schema(files: Files, place: Place, config: FilesConfig, sheet: str) -> pa.Schema:
     """Return the columns of a sheet, by its first rows."""
     import pyarrow as pa
 
-    with _workbook(ctx, place, config) as book:
+    with _workbook(files, place, config) as book:
         opened = _sheet(book, place, config, sheet)
         rows = [dict(zip(opened.names, cells, strict=True)) for _, cells in islice(opened.rows, _SAMPLED_ROWS)]
     found = {field.name: field.type for batch in to_batches(rows, None) for field in batch.schema}
     return pa.schema([(name, found.get(name, pa.null())) for name in opened.names])
 
 
-def read_excel(ctx: Context, place: Place, config: FilesConfig, schema: pa.Schema, sheet: str) -> Iterator[Parsed]:
+def read_excel(files: Files, place: Place, config: FilesConfig, schema: pa.Schema, sheet: str) -> Iterator[Parsed]:
     """Yield the rows of a sheet that have a cell, with their numbers in the sheet; what lies above the header too."""
     import pyarrow as pa
 
-    with _workbook(ctx, place, config) as book:
+    with _workbook(files, place, config) as book:
         opened = _sheet(book, place, config, sheet)
         known = pa.schema([field for field in schema if field.name in opened.names])
         if opened.above:
@@ -94,11 +95,11 @@ def _above(row: Row) -> Quarantined:
 
 
 @contextmanager
-def _workbook(ctx: Context, place: Place, config: FilesConfig) -> Iterator[CalamineWorkbook]:
+def _workbook(files: Files, place: Place, config: FilesConfig) -> Iterator[CalamineWorkbook]:
     from python_calamine import CalamineError, CalamineWorkbook
 
     need_plain(place)
-    with open_raw(ctx, place, config) as file:
+    with open_raw(files, place, config) as file:
         _check_archive(file, place, config)
         try:
             book = CalamineWorkbook.from_filelike(file)

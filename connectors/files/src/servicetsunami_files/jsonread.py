@@ -11,12 +11,12 @@ from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from servicetsunami.sdk import Context
 from servicetsunami.sdk.rows import to_batches
 from servicetsunami_files.batches import Parsed, Quarantined
 from servicetsunami_files.config import FilesConfig
 from servicetsunami_files.cutting import LONGEST_RECORD
 from servicetsunami_files.failures import refused
+from servicetsunami_files.filesystem import Files
 from servicetsunami_files.names import renamed
 from servicetsunami_files.opening import MIB, open_bytes
 from servicetsunami_files.places import Place
@@ -32,11 +32,11 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 Record = dict[str, Any] | Quarantined
 
 
-def json_schema(ctx: Context, place: Place, config: FilesConfig) -> pa.Schema:
+def json_schema(files: Files, place: Place, config: FilesConfig) -> pa.Schema:
     """Return the columns of the first objects."""
     import pyarrow as pa
 
-    with _records(ctx, place, config) as records:
+    with _records(files, place, config) as records:
         rows = [row for row in islice(records, _SAMPLED_ROWS) if isinstance(row, dict)]
     batches = list(to_batches(rows, None))
     found = {field.name: field.type for batch in batches for field in batch.schema}
@@ -44,11 +44,11 @@ def json_schema(ctx: Context, place: Place, config: FilesConfig) -> pa.Schema:
     return pa.schema([(name, found.get(name, pa.null())) for name in names])
 
 
-def read_json(ctx: Context, place: Place, config: FilesConfig, schema: pa.Schema) -> Iterator[Parsed]:
+def read_json(files: Files, place: Place, config: FilesConfig, schema: pa.Schema) -> Iterator[Parsed]:
     """Yield the objects as rows of `schema`; fields that it does not name come as further columns."""
     import pyarrow as pa
 
-    with _records(ctx, place, config) as records:
+    with _records(files, place, config) as records:
         for some in iter(lambda: list(islice(records, _BATCH_ROWS)), []):
             rows = [row for row in some if isinstance(row, dict)]
             names = {name for row in rows for name in row}
@@ -62,8 +62,8 @@ def _numbered(bad: Quarantined, number: int) -> Quarantined:
 
 
 @contextmanager
-def _records(ctx: Context, place: Place, config: FilesConfig) -> Iterator[Iterator[Record]]:
-    with open_bytes(ctx, place, config) as file:
+def _records(files: Files, place: Place, config: FilesConfig) -> Iterator[Iterator[Record]]:
+    with open_bytes(files, place, config) as file:
         chunks = utf8_chunks(file, place, config.encoding, MIB)
         yield _by_line(chunks, place) if place.format == "jsonl" else _by_value(chunks, place)
 

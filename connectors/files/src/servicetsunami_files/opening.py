@@ -6,11 +6,11 @@ import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
-from servicetsunami.sdk import Context
 from servicetsunami_files.config import FilesConfig
 from servicetsunami_files.failures import changed, refused, too_large
+from servicetsunami_files.filesystem import Files
 from servicetsunami_files.places import Place, endings
 
 if TYPE_CHECKING:
@@ -30,11 +30,11 @@ class Readable(Protocol):
 
 
 @contextmanager
-def open_raw(ctx: Context, place: Place, config: FilesConfig) -> Iterator[BinaryIO]:
+def open_raw(files: Files, place: Place, config: FilesConfig) -> Iterator[BinaryIO]:
     """Open a file as it lies on disk; raises `TransientError` if it changes meanwhile."""
     if place.size_bytes > config.max_file_mb * MIB:
         raise too_large(place.name, f"it has {place.size_bytes // MIB} MiB", "max_file_mb")
-    with ctx.open_file(place.path) as file:
+    with files.open_file(place.path) as file:
         before = _state(file)
         if not before[0]:
             raise refused(place.name, "it is empty", code="empty_file", fix="check what writes it, or remove it")
@@ -44,9 +44,9 @@ def open_raw(ctx: Context, place: Place, config: FilesConfig) -> Iterator[Binary
 
 
 @contextmanager
-def open_bytes(ctx: Context, place: Place, config: FilesConfig) -> Iterator[Readable]:
+def open_bytes(files: Files, place: Place, config: FilesConfig) -> Iterator[Readable]:
     """Open the content of a file, decompressed as it is read."""
-    with open_raw(ctx, place, config) as file:
+    with open_raw(files, place, config) as file:
         if place.compression == "none":
             yield file
         elif place.compression == "zip":
@@ -67,7 +67,11 @@ def need_plain(place: Place) -> None:
         )
 
 
-def _state(file: BinaryIO) -> tuple[int, int]:
+def _state(file: BinaryIO) -> tuple[Any, ...]:
+    raw = getattr(file, "raw", None)
+    version: tuple[Any, ...] | None = getattr(raw, "state", None)
+    if version is not None:
+        return version
     found = os.fstat(file.fileno())
     return found.st_size, found.st_mtime_ns
 

@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from urllib.parse import unquote
 
-from servicetsunami.sdk import ConfigError, Context, FileEntry, nearest
+from servicetsunami.sdk import ConfigError, FileEntry, nearest
 from servicetsunami_files.config import FilesConfig, Format
+from servicetsunami_files.filesystem import Files
 
 FORMATS: dict[str, Format] = {
     ".csv": "csv",
@@ -79,9 +80,9 @@ class FileSet:
     kind: str = field(default="file", kw_only=True)
 
 
-def find_sets(config: FilesConfig, ctx: Context) -> list[FileSet]:
+def find_sets(config: FilesConfig, files: Files) -> list[FileSet]:
     """Return the streams of a location in the order of their names; raises `ConfigError` where there are none."""
-    places = list(_places(config, ctx))
+    places = list(_places(config, files))
     sets = _by_pattern(config, places) if config.streams else _by_likeness(config, places)
     if not sets:
         raise ConfigError(
@@ -94,9 +95,9 @@ def find_sets(config: FilesConfig, ctx: Context) -> list[FileSet]:
     return sorted(sets, key=lambda one: one.name)
 
 
-def _places(config: FilesConfig, ctx: Context) -> Iterator[Place]:
+def _places(config: FilesConfig, files: Files) -> Iterator[Place]:
     base = config.location.rstrip("/") or "/"
-    for entry in ctx.list_files(config.location):
+    for entry in files.list_files(config.location):
         yield _place(config, base, entry)
 
 

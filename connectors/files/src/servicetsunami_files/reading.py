@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from servicetsunami.sdk import ConfigError, Context, DataError, Item, NotFound, PermissionDenied, Read, Stream, nearest
 from servicetsunami_files.batches import Labeller
 from servicetsunami_files.config import FilesConfig
+from servicetsunami_files.filesystem import files_of
 from servicetsunami_files.formats import expand, records_of, schema_of
 from servicetsunami_files.names import SOURCE_FILE, SOURCE_MODIFIED, SOURCE_ROW
 from servicetsunami_files.places import FileSet, Place, find_sets
@@ -27,6 +28,13 @@ class Reader:
     def __init__(self, config: FilesConfig, ctx: Context) -> None:
         self._config = config
         self._ctx = ctx
+        self._files = files_of(config, ctx)
+
+    def close(self) -> None:
+        """Close the connections to an object store."""
+        close = getattr(self._files, "close", None)
+        if close is not None:
+            close()
 
     def check(self) -> None:
         """Read a row of a stream; raises the error of the first if none can be read."""
@@ -65,7 +73,7 @@ class Reader:
 
     def _rows(self, place: Place, one: FileSet, schema: pa.Schema, read: Read) -> Iterator[pa.RecordBatch]:
         labeller = Labeller(place, read)
-        for parsed in records_of(self._ctx, place, self._config, schema, one.sheet):
+        for parsed in records_of(self._files, place, self._config, schema, one.sheet):
             yield from labeller.label(parsed)
             if self._ctx.cancelled():
                 self._ctx.sleep(0)
@@ -75,9 +83,9 @@ class Reader:
             )
 
     def _sets(self) -> Iterator[FileSet]:
-        for one in find_sets(self._config, self._ctx):
+        for one in find_sets(self._config, self._files):
             try:
-                sets = list(expand(self._ctx, one, self._config))
+                sets = list(expand(self._files, one, self._config))
             except _OF_FILES:
                 sets = [one]  # whoever reads it is told why; the others are listed all the same
             yield from sets
@@ -107,7 +115,7 @@ class Reader:
         import pyarrow as pa
 
         places = sorted(one.places, key=lambda place: (place.changed_ns, place.name))[-_SAMPLED_FILES:]
-        found = [schema_of(self._ctx, place, self._config, one.sheet) for place in places]
+        found = [schema_of(self._files, place, self._config, one.sheet) for place in places]
         columns = {field.name: field.type for field in reduce(_together, found)}
         for place in one.places:
             columns.update(dict.fromkeys(place.partitions, pa.string()))

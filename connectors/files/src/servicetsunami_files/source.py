@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from servicetsunami.sdk import Item, Read, Source, Stream, Uploads
 from servicetsunami_files.config import FilesConfig
+
+if TYPE_CHECKING:
+    from servicetsunami_files.reading import Reader
 
 
 class FilesSource(Source[FilesConfig], Uploads):
@@ -16,21 +21,26 @@ class FilesSource(Source[FilesConfig], Uploads):
 
     def check(self) -> None:
         """Find the tables and read a row of one."""
-        from servicetsunami_files.reading import Reader
-
-        Reader(self.config, self.ctx).check()
+        self._reader.check()
 
     def streams(self) -> Iterable[Stream]:
         """Yield each table with the types that its files show."""
-        from servicetsunami_files.reading import Reader
-
-        return Reader(self.config, self.ctx).streams()
+        return self._reader.streams()
 
     def read(self, read: Read) -> Iterator[Item]:
         """Yield the rows of a table's files, the one changed longest ago first."""
+        return self._reader.read(read)
+
+    def close(self) -> None:
+        """Close the connections to an object store."""
+        if "_reader" in vars(self):
+            self._reader.close()
+
+    @cached_property
+    def _reader(self) -> Reader:
         from servicetsunami_files.reading import Reader
 
-        return Reader(self.config, self.ctx).read(read)
+        return Reader(self.config, self.ctx)
 
     @classmethod
     def accepts(cls, file_name: str) -> bool:
