@@ -33,8 +33,8 @@ def _report(cards: list[Certificate]) -> str:
         [
             "# Report cards",
             "",
-            "By `python tests/authoring/certificates.py`: the points of the connector standard, and each connector's tests,",
-            "which hold its contract suite (passed, failed, skipped).",
+            "By `python tests/authoring/certificates.py`: the points of the connector standard, and the tests of each,",
+            "its contract suite among them (passed, failed, skipped).",
             "",
             f"| point | {names} |",
             f"|---|{'---|' * len(cards)}",
