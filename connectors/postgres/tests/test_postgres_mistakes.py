@@ -90,6 +90,7 @@ def test_a_common_mistake_is_told_as_the_readme_says(mistake: Callable[[Database
     told = _told(made.value).replace(f"user {database.server.user}", "user reader")
     told = told.replace(str(database.server.host), "db.example.com").replace(str(database.server.port), "5432")
     told = told.replace(f" {database.server.database}", " shop")
+    told = told.partition(" may open: ")[0]  # other tests have databases there too
     assert told in README.read_text(encoding="utf-8")
     assert CANARY not in told
 

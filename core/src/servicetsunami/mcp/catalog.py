@@ -103,16 +103,17 @@ def _fill(
     general: list[ToolSpec], connectors: Mapping[str, SourceClass], secrets: SecretsInTools
 ) -> tuple[list[ToolSpec], list[ToolSpec]]:
     """Return the tools to list, connect tools after connect_source, and the connect tools there is no room for."""
+    made = [connect_tool(name, connectors[name], secrets) for name in in_listing_order(connectors)]
+    connecting = [tool for tool in made if tool is not None]
     room = MOST_TOKENS - sum(map(_tokens, general))
-    shown: list[ToolSpec] = []
-    left_out: list[ToolSpec] = []
-    for name in in_listing_order(connectors):
-        tool = connect_tool(name, connectors[name], secrets)
-        if tool is None:
-            continue
-        fits = _tokens(tool) <= room and len(general) + len(shown) < MOST_TOOLS
-        (shown if fits else left_out).append(tool)
-        room -= _tokens(tool) if fits else 0
+    chosen: set[str] = set()
+    # The best known one, and then as many as there is room for: whoever installs a small connector gets its tool.
+    for tool in [*connecting[:1], *sorted(connecting[1:], key=lambda tool: (_tokens(tool), tool.name))]:
+        if _tokens(tool) <= room and len(general) + len(chosen) < MOST_TOOLS:
+            chosen.add(tool.name)
+            room -= _tokens(tool)
+    shown = [tool for tool in connecting if tool.name in chosen]
+    left_out = [tool for tool in connecting if tool.name not in chosen]
     return [*general[:2], *shown, *general[2:]] if shown else general, left_out
 
 

@@ -12,7 +12,6 @@ from servicetsunami.cli.exits import Exit, code_of_runs
 from servicetsunami.cli.options import AsJson, Connection, RunId
 from servicetsunami.cli.screen import Screen
 from servicetsunami.cli.session import emit, perform
-from servicetsunami.sdk import NotFound
 
 if TYPE_CHECKING:
     from servicetsunami.operations.app import App
@@ -165,6 +164,8 @@ async def _uploaded(app: App, caller: Caller, wish: Upload, file: Path) -> Uploa
 
 
 async def _parts_of(file: Path) -> AsyncIterator[bytes]:
+    from servicetsunami.sdk import NotFound
+
     try:
         with file.open("rb") as opened:
             while part := opened.read(_PART_BYTES):

@@ -59,11 +59,12 @@ class Gate:
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a GET, which may be a stream of events that only its reader would end."""
-        begun = False
+        begun = ended = False
 
         async def watched(message: Message) -> None:
-            nonlocal begun
+            nonlocal begun, ended
             begun = True
+            ended = message["type"] == "http.response.body" and not message.get("more_body", False)
             await send(message)
 
         with anyio.CancelScope() as stream:
@@ -72,7 +73,7 @@ class Gate:
                 await self._application(scope, receive, watched)
             finally:
                 self._streams.discard(stream)
-        if stream.cancelled_caught:
+        if stream.cancelled_caught and not ended:
             await (send({"type": "http.response.body", "body": b""}) if begun else _refuse(send))
 
 
