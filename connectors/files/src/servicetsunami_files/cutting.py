@@ -37,6 +37,7 @@ class Cutter:
         start = b"(?:\\A|(?<=[%b\\r\\n]))%b" % (between, mark)
         self._cell = re.compile(start + body + b"%b(?=[%b\\r\\n]|\\Z)" % (mark, between))
         self._start = re.compile(start)
+        self._well_quoted = _well_quoted(delimiter, quote)
         self._open = re.compile(mark + body + b"\\Z")
 
     def pieces(self, chunks: Iterable[bytes]) -> Iterator[Piece]:
@@ -58,9 +59,16 @@ class Cutter:
             return self._whole(buffer[:cut], quoted=False), buffer[cut:]
         cut = len(buffer) if final else self._even_cut(buffer)
         piece = buffer[:cut]
-        if self._quote not in self._cell.sub(b"", piece):
+        if self._is_well_quoted(piece):
             return self._whole(piece, quoted=True), buffer[cut:]
         return self._carefully(buffer, final=final)
+
+    def _is_well_quoted(self, piece: bytes) -> bool:
+        """Tell whether every quote opens or closes a whole cell. Arrow looks while other threads parse."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        return bool(pc.match_substring_regex(pa.scalar(piece, pa.binary()), self._well_quoted).as_py())
 
     def _even_cut(self, buffer: bytes) -> int:
         """Return the end of the last line before which every quote is closed, if all of them are meant as quotes."""
@@ -106,3 +114,12 @@ class Cutter:
             code="record_too_long",
             fix="check that this is a CSV file, and the settings quote and delimiter",
         )
+
+
+def _well_quoted(delimiter: str, quote: str) -> str:
+    """Return the expression, of RE2, for cells of which each is quoted as a whole, or not at all."""
+    mark, between = re.escape(quote), re.escape(delimiter)
+    end = rf"(?:[{between}\r\n]|\z)"
+    quoted = rf"{mark}(?:[^{mark}]|{mark}{mark})*{mark}{end}"
+    plain = rf"[^{mark}{between}\r\n]+{end}"
+    return rf"(?s)\A(?:{quoted}|{plain}|[{between}\r\n])*\z"
