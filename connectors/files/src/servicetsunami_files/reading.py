@@ -114,6 +114,8 @@ class Reader:
     def _schema(self, one: FileSet) -> pa.Schema:
         import pyarrow as pa
 
+        if one.sheet is None and one.places[0].format == "excel":
+            list(expand(self._files, one, self._config))  # raises why its sheets could not be told
         places = sorted(one.places, key=lambda place: (place.changed_ns, place.name))[-_SAMPLED_FILES:]
         found = [schema_of(self._files, place, self._config, one.sheet) for place in places]
         columns = {field.name: field.type for field in reduce(_together, found)}
