@@ -75,7 +75,11 @@ NASTY: dict[str, tuple[bytes, Outcome, str]] = {
     "same_names.csv": (b"a,a,,A\n1,2,3,4\n", (1, 0), "columns a, a_2, column_3, A_2"),
     "header_only.csv": (b"id,name\n", (0, 0), "a table without rows"),
     "empty.csv": (b"", "empty_file", "refused: most likely not written yet"),
-    "page.csv": (b"<!doctype html>\n<html>\n<body>Login</body>\n</html>\n", (3, 0), "read: a text of three lines"),
+    "page.csv": (
+        b"<!doctype html>\n<html>\n<body>Login</body>\n</html>\n",
+        "web_page",
+        "refused: somebody was not signed in",
+    ),
     "binary.csv": (bytes(range(256)) * 8, "bad_encoding", "refused"),
     "list.json": (b'[{"id": 1}, {"id": 2, "x": {"y": [1]}}]', (2, 0), "read"),
     "cut.json": (b'[{"id": 1}, {"id": 2', "bad_json", "refused: nothing of it counts"),

@@ -16,6 +16,7 @@ from servicetsunami_files.config import FilesConfig
 from servicetsunami_files.csvparse import Parser
 from servicetsunami_files.cutting import Cutter, Piece
 from servicetsunami_files.dialect import Dialect, find_dialect
+from servicetsunami_files.failures import refused
 from servicetsunami_files.filesystem import Files
 from servicetsunami_files.opening import MIB, open_bytes
 from servicetsunami_files.places import Place
@@ -61,6 +62,7 @@ def _opened(files: Files, place: Place, config: FilesConfig, size: int) -> Itera
     with open_bytes(files, place, config) as file:
         chunks = utf8_chunks(file, place, config.encoding, size)
         first = next(chunks, b"")
+        _refuse_web_page(first, place)
         second = next(chunks, b"")
         try:
             sample = first[:_LOOK].decode("utf-8", "strict" if len(first) <= _LOOK and not second else "ignore")
@@ -71,6 +73,17 @@ def _opened(files: Files, place: Place, config: FilesConfig, size: int) -> Itera
         start, line = _after_skipped(first, dialect)
         cutter.line = line
         yield _Opened(dialect, cutter.pieces(chain([first[start:], second], chunks)))
+
+
+def _refuse_web_page(data: bytes, place: Place) -> None:
+    """Refuse what was saved instead of a file by whoever was not signed in."""
+    if data[:1024].lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        raise refused(
+            place.name,
+            "it is a web page, not the file that it should be",
+            code="web_page",
+            fix="download the file again while you are signed in there",
+        )
 
 
 def _after_skipped(data: bytes, dialect: Dialect) -> tuple[int, int]:
