@@ -329,3 +329,36 @@ def test_azure_is_read_by_key_and_by_signature(way: dict[str, str], ctx: LocalCo
 
     assert [row["id"] for row in found] == [1, 2]
     assert refused.value.code in ("permission_denied", "credentials_refused")
+
+
+def test_a_file_at_a_web_address_is_fetched_through_the_host(ctx: LocalContext) -> None:
+    site = Google()
+    site.answer_as(_OfWeb)
+    site.objects = {"exports/Übersicht.csv": b"id,name\n1,Ada\n"}
+    address = f"{site.url}/exports/{quote('Übersicht.csv')}"
+
+    found = rows(ctx, "Übersicht", location=address)
+    with pytest.raises(TsunamiError) as missing:
+        rows(ctx, "x", location=f"{site.url}/exports/no.csv")
+    with pytest.raises(ConfigError) as refused:
+        rows(ctx, "x", location="http://169.254.169.254/latest/meta-data.csv")
+    site.close()
+
+    assert [(row["id"], row["_source_file"], row["_source_modified"].year) for row in found] == [
+        (1, "Übersicht.csv", 2024)
+    ]
+    assert (missing.value.code, refused.value.code) == ("path_not_found", "address_not_allowed")
+    assert list(ctx.data_dir.iterdir()) == []
+
+
+@pytest.mark.parametrize("address", ["https://example.com/a.csv?sig=canary", "https://ada:canary@example.com/a.csv"])
+def test_an_address_with_a_key_in_it_is_refused(address: str) -> None:
+    with pytest.raises(ValueError, match="they would be shown") as refused:
+        FilesConfig(location=address)
+
+    assert "canary" not in str(refused.value)
+
+
+class _OfWeb(_OfGoogle):
+    def do_GET(self) -> None:
+        self._object(unquote(self.path).removeprefix("/"))

@@ -20,7 +20,7 @@ class FilesConfig(Config):
 
     location: str = Field(
         description="File or folder to read: absolute, or relative to a folder that may be read; or in an object "
-        "store, such as s3://bucket/folder, gs://bucket/folder, az://container/folder.",
+        "store, such as s3://bucket/folder, gs://bucket/folder, az://container/folder; or the web address of a file.",
         min_length=1,
         max_length=4096,
         examples=["exports", "exports/orders.csv"],
@@ -85,6 +85,15 @@ class FilesConfig(Config):
         if value is not None and (not value.isascii() or value in "\r\n\0"):
             raise ValueError("give one ASCII character that is not a line end")
         return value
+
+    @field_validator("location")
+    @classmethod
+    def _shows_no_key(cls, location: str) -> str:
+        if re.match(r"https?://", location) and re.search(r"[?#@]", location):
+            raise ValueError(
+                "give the address without a query, user and password: they would be shown, and signed ones end"
+            )
+        return location
 
     @field_validator("endpoint")
     @classmethod

@@ -1,4 +1,4 @@
-"""Where files are: folders of the host, or an object store; both list and open alike."""
+"""Where files are: folders of the host, an object store or a web address; all list and open alike."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from servicetsunami.sdk import Context, FileEntry
 from servicetsunami_files.config import FilesConfig
 
-SCHEMES = ("s3", "gs", "az")
+STORES = ("s3", "gs", "az")
+WEB = ("http", "https")
 
 
 class Files(Protocol):
@@ -23,9 +24,14 @@ class Files(Protocol):
 
 
 def files_of(config: FilesConfig, ctx: Context) -> Files:
-    """Return where the files of a connection are; an object store is to be closed."""
-    if urlsplit(config.location).scheme not in SCHEMES:
-        return ctx
-    from servicetsunami_files.remote.reach import RemoteFiles
+    """Return where the files of a connection are; all but folders of the host are to be closed."""
+    scheme = urlsplit(config.location).scheme
+    if scheme in WEB:
+        from servicetsunami_files.remote.web import WebFile
 
-    return RemoteFiles(config, ctx)
+        return WebFile(config, ctx)
+    if scheme in STORES:
+        from servicetsunami_files.remote.reach import RemoteFiles
+
+        return RemoteFiles(config, ctx)
+    return ctx
