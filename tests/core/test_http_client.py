@@ -381,3 +381,17 @@ def test_a_key_that_no_header_may_hold_is_told_without_it(value: str, tmp_path: 
 
     assert refused.value.code == "bad_header"
     assert value not in str(refused.value)
+
+
+@pytest.mark.parametrize("target", ["/api/rows?page=2", "?page=2", "rows?page=2"])
+def test_a_link_to_the_next_page_is_taken_relative_to_its_page(target: str, tmp_path: Path) -> None:
+    more = b'HTTP/1.1 200 OK\r\nlink: <%s>; rel="next"\r\ncontent-length: 3\r\n\r\n[1]' % target.encode()
+    last = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n[2]"
+    origin = Origin([more, last])
+    http = LocalContext(data_dir=tmp_path / "data").http(f"{origin.url}/api")
+
+    found = [page.json() for page in pages(http, "/rows", then=link_header)]
+    http.close()
+
+    assert found == [[1], [2]]
+    assert origin.requests[1].startswith(b"GET /api/rows?page=2 ")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -37,7 +37,7 @@ class Session:
                 raise
             return self._client.get(*request)
 
-    def get_all(self, requests: Iterator[Request], at_once: int) -> Iterator[HttpResponse]:
+    def get_all(self, requests: Iterator[Request], at_once: int) -> Generator[HttpResponse, None, None]:
         """Yield the answers in the order asked for, `at_once` of them under way at the same time."""
         asked: deque[Request] = deque()
         renewed = False
@@ -56,6 +56,8 @@ class Session:
                 renewed = True
             else:
                 return
+            finally:
+                answers.close()
 
     def hides(self, text: str) -> bool:
         """Tell whether a text holds one of the connection's secrets."""

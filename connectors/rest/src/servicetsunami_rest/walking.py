@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import count
 from typing import Any
+from urllib.parse import urljoin
 
 import msgspec
 
@@ -95,7 +97,9 @@ class Walk:
         allowed = (str, int, Decimal) if kind == "cursor" else (str,)
         if isinstance(found, bool) or not isinstance(found, allowed):
             raise _no_next(name)
-        return {"cursor" if kind == "cursor" else "url": str(found) if isinstance(found, Decimal) else found}
+        if kind == "cursor":
+            return {"cursor": str(found) if isinstance(found, Decimal) else found}
+        return {"url": urljoin(page.answer.url, str(found))}
 
     def _counted(self) -> Iterator[Step]:
         """Ask for one page after another until one is empty."""
@@ -116,17 +120,17 @@ class Walk:
         """Ask for several pages ahead; begin anew behind a page that is shorter than asked for."""
         place, stride = self._first, self._stride
         while True:
-            answers = self.session.get_all(self._ahead(place, stride), self.at_once)
-            for page in self._until_end(answers, place):
-                length = _length(page)
-                if self._paging.kind == "offset" and length != stride:
-                    place, stride = place + length, length
-                    yield Step(page, {"offset": place})
-                    break
-                place += stride
-                yield Step(page, {self._paging.kind: place})
-            else:
-                return
+            with closing(self.session.get_all(self._ahead(place, stride), self.at_once)) as answers:
+                for page in self._until_end(answers, place):
+                    length = _length(page)
+                    if self._paging.kind == "offset" and length != stride:
+                        place, stride = place + length, length
+                        yield Step(page, {"offset": place})
+                        break
+                    place += stride
+                    yield Step(page, {self._paging.kind: place})
+                else:
+                    return
 
     def _until_end(self, answers: Iterator[HttpResponse], first: int) -> Iterator[Page]:
         for number in count():

@@ -6,12 +6,12 @@ import random
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
 
 from servicetsunami.sdk.errors import ConfigError, DataError, PermanentError, TransientError, TsunamiError
@@ -61,10 +61,13 @@ class HttpClient:
         """
         return self.request("GET", path, params=params)
 
-    def get_all(self, requests: Iterable[tuple[str, Mapping[str, Any]]], *, at_once: int = 8) -> Iterator[HttpResponse]:
+    def get_all(
+        self, requests: Iterable[tuple[str, Mapping[str, Any]]], *, at_once: int = 8
+    ) -> Generator[HttpResponse, None, None]:
         """GET several paths, `at_once` of them at the same time, and yield the answers in the order asked for."""
         todo = iter(requests)
-        threads = ThreadPoolExecutor(at_once, thread_name_prefix="http")
+        name = f"http-{id(todo)}"
+        threads = ThreadPoolExecutor(at_once, thread_name_prefix=name)
         try:
             under_way: list[Future[HttpResponse]] = [threads.submit(self.get, *one) for one in islice(todo, at_once)]
             while under_way:
@@ -72,7 +75,9 @@ class HttpClient:
                 under_way += [threads.submit(self.get, *one) for one in islice(todo, 1)]
                 yield answer
         finally:
-            threads.shutdown(wait=True, cancel_futures=True)
+            # A generator that nobody closed may be collected in one of the very threads.
+            is_inside = threading.current_thread().name.startswith(name)
+            threads.shutdown(wait=not is_inside, cancel_futures=True)
 
     def request(
         self,
@@ -97,8 +102,14 @@ class HttpClient:
         raise AssertionError("the last attempt returns or raises")
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; leaving a `with` block does so too."""
         self.pool.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _url(self, path: str, params: Mapping[str, Any] | None) -> str:
         whole = urljoin(f"{self.base_url.rstrip('/')}/", path if "://" in path else path.lstrip("/"))

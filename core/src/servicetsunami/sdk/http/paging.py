@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+from urllib.parse import urljoin
 
 from servicetsunami.sdk.errors import DataError
 from servicetsunami.sdk.http.client import HttpClient
@@ -38,8 +39,13 @@ def link_header(page: HttpResponse, _params: Mapping[str, Any]) -> str | None:
 
 
 def body_next_url(key: str) -> Next:
-    """Go on at the URL that the body holds under `key`, such as `links.next`."""
-    return lambda page, _params: found if isinstance(found := _at(page.json(), key), str) and found else None
+    """Go on at the URL that the body holds under `key`, such as `links.next`; relative to that of the page."""
+
+    def following(page: HttpResponse, _params: Mapping[str, Any]) -> str | None:
+        found = _at(page.json(), key)
+        return urljoin(page.url, found) if isinstance(found, str) and found else None
+
+    return following
 
 
 def body_cursor(key: str, param: str) -> Next:

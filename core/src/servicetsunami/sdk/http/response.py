@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urljoin
 
 from servicetsunami.sdk.errors import DataError
 
@@ -39,11 +40,11 @@ class HttpResponse:
 
     @property
     def links(self) -> dict[str, str]:
-        """The targets of the Link header by their relation, as RFC 8288 writes them."""
+        """The targets of the Link header by their relation (RFC 8288), as whole URLs."""
         found: dict[str, str] = {}
         for target, parameters in _LINK.findall(self.headers.get("link", "")):
             for relations in _REL.findall(parameters):
-                found |= dict.fromkeys(relations.strip().split(), target)
+                found |= dict.fromkeys(relations.strip().split(), urljoin(self.url, target))
         return found
 
 
