@@ -25,7 +25,7 @@ class Reading:
         self._session = session
         self._stream = stream
         self._read = read
-        self._at_once = 0 if read.limit is not None else at_once
+        self._at_once = 1 if read.limit is not None else at_once
         self._shape = Shape(stream, self._columns)
         self._left = read.limit
 

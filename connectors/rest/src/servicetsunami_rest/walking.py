@@ -36,14 +36,14 @@ class Walk:
     path: str
     params: Mapping[str, Any]
     at_once: int = 1
-    """Requests under way while a page is looked at; 0 for a preview, which asks for nothing ahead."""
+    """Requests under way at the same time; with one, a page is taken in before the next is asked for."""
     start: Json = field(default_factory=dict)
 
     def steps(self) -> Iterator[Step]:
         """Yield the pages in order; raises `DataError` (`page_loop`) where they would never end."""
         if self._paging.kind not in ("page", "offset"):
             yield from self._linked()
-        elif self.at_once and (self._paging.kind == "page" or self._paging.size):
+        elif self.at_once > 1 and (self._paging.kind == "page" or self._paging.size):
             yield from _distinct(self._counted_at_once())
         else:
             yield from _distinct(self._counted())
@@ -122,8 +122,8 @@ class Walk:
         while True:
             with closing(self.session.get_all(self._ahead(place, stride), self.at_once)) as answers:
                 for page in self._until_end(answers, place):
-                    length = _length(page)
-                    if self._paging.kind == "offset" and length != stride:
+                    length = _length(page) if self._paging.kind == "offset" else stride
+                    if length != stride:
                         place, stride = place + length, length
                         yield Step(page, {"offset": place})
                         break
