@@ -24,7 +24,7 @@ _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ser
 _INSTALL_SECONDS = 240
 _AS_LOCKED = ("--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
 _SOON = ("--fetch-retries=2", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000")
-SETS = ("node", "claude", "mcpb")
+SETS = ("node", "claude", "mcpb", "azurite")
 
 
 class Unavailable(Exception):

@@ -292,45 +292,6 @@ def test_google_is_asked_with_a_token_of_the_account_alone(ctx: LocalContext) ->
     assert google.tokens == 1
 
 
-class _OfAzure(_OfGoogle):
-    google: Google
-
-    def do_GET(self) -> None:
-        if "SharedKey account:" not in self.headers.get("authorization", "") and "sig=canary" not in self.path:
-            self._send(403, b"")
-        elif "comp=list" in self.path:
-            self._send(200, _blobs(self.google.objects), {"content-type": "application/xml"})
-        else:
-            self._object(unquote(self.path.split("?")[0]).removeprefix("/shop/"))
-
-
-def _blobs(objects: dict[str, bytes]) -> bytes:
-    entries = "".join(
-        f"<Blob><Name>{name}</Name><Properties><Last-Modified>Wed, 01 May 2024 10:00:00 GMT</Last-Modified>"
-        f"<Content-Length>{len(body)}</Content-Length><Content-Type>text/csv</Content-Type><Etag>x</Etag>"
-        "<BlobType>BlockBlob</BlobType></Properties></Blob>"
-        for name, body in objects.items()
-    )
-    head = "<?xml version='1.0' encoding='utf-8'?>"
-    return f"{head}<EnumerationResults><Blobs>{entries}</Blobs><NextMarker/></EnumerationResults>".encode()
-
-
-@pytest.mark.parametrize("way", [{"account_key": "Y2FuYXJ5"}, {"sas_token": "?sv=2024&sig=canary"}])
-def test_azure_is_read_by_key_and_by_signature(way: dict[str, str], ctx: LocalContext) -> None:
-    azure = Google()
-    azure.objects = {"a/orders.csv": b"id\n1\n2\n"}
-    azure.answer_as(_OfAzure)
-    given = {"location": "az://shop/a", "endpoint": azure.url, "account_name": "account"}
-
-    found = rows(ctx, "orders", **given, **way)
-    with pytest.raises(TsunamiError) as refused:
-        rows(ctx, "orders", **given)
-    azure.close()
-
-    assert [row["id"] for row in found] == [1, 2]
-    assert refused.value.code in ("permission_denied", "credentials_refused")
-
-
 def test_a_file_at_a_web_address_is_fetched_through_the_host(ctx: LocalContext) -> None:
     site = Google()
     site.answer_as(_OfWeb)
