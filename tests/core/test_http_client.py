@@ -9,7 +9,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -102,7 +102,7 @@ def opened(tmp_path: Path) -> Iterator[Opened]:
         origin = Origin(list(answers))
         context = LocalContext(data_dir=tmp_path)
         client = context.http(origin.url, **options)
-        client = HttpClient(**{**vars(client), "sleep": lambda _seconds: None})
+        client = replace(client, sleep=lambda _seconds: None)
         closers.extend((client, origin))
         return client, origin
 
@@ -352,6 +352,17 @@ def test_many_are_asked_for_at_once_and_come_in_the_order_asked_for(opened: Open
     answers = http.get_all([(f"/{number}", {}) for number in range(20)], at_once=4)
 
     assert [answer.url.rpartition("/")[2] for answer in answers] == [str(number) for number in range(20)]
+
+
+def test_closing_waits_for_what_is_under_way_and_leaves_no_connection(opened: Opened) -> None:
+    http, _ = opened(*[reply(b"[%d]" % number) for number in range(20)])
+    answers = http.get_all([(f"/{number}", {}) for number in range(20)], at_once=4)
+    next(answers)
+
+    http.close()
+
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("http-")]
+    assert http.pool.connections == []
 
 
 def test_a_refusal_is_explained_by_whoever_knows_the_api(tmp_path: Path) -> None:

@@ -53,6 +53,8 @@ class HttpClient:
     pace: Pace = field(repr=False)
     explain: Explain | None = field(default=None, repr=False)
     """Makes a typed error of an answer that refuses; None where its status says enough."""
+    _closed: threading.Event = field(default_factory=threading.Event, init=False, repr=False, compare=False)
+    _under_way: set[ThreadPoolExecutor] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> HttpResponse:
         """GET a path below the base URL, or a whole URL; `None` in `params` is left out.
@@ -68,6 +70,7 @@ class HttpClient:
         todo = iter(requests)
         name = f"http-{id(todo)}"
         threads = ThreadPoolExecutor(at_once, thread_name_prefix=name)
+        self._under_way.add(threads)
         try:
             under_way: list[Future[HttpResponse]] = [threads.submit(self.get, *one) for one in islice(todo, at_once)]
             while under_way:
@@ -75,6 +78,7 @@ class HttpClient:
                 under_way += [threads.submit(self.get, *one) for one in islice(todo, 1)]
                 yield answer
         finally:
+            self._under_way.discard(threads)
             # A generator that nobody closed may be collected in one of the very threads.
             is_inside = threading.current_thread().name.startswith(name)
             threads.shutdown(wait=not is_inside, cancel_futures=True)
@@ -96,14 +100,22 @@ class HttpClient:
             try:
                 return self._follow(method, url, headers or {}, content)
             except TransientError as error:
-                if attempt == attempts:
+                if attempt == attempts or self._closed.is_set():
                     raise
                 self.sleep(_pause_seconds(attempt, error))
         raise AssertionError("the last attempt returns or raises")
 
     def close(self) -> None:
-        """Close every connection; leaving a `with` block does so too."""
+        """Close every connection, those of requests under way too; leaving a `with` block does so as well."""
+        self._closed.set()
+        threads = list(self._under_way)
+        for one in threads:
+            one.shutdown(wait=False, cancel_futures=True)
         self.pool.close()
+        for one in threads:  # what was cut off may have connected anew
+            one.shutdown(wait=True)
+        if threads:
+            self.pool.close()
 
     def __enter__(self) -> Self:
         return self
