@@ -65,7 +65,7 @@ def as_text(node: exp.Expression) -> exp.Expression:
 def _from_text(node: exp.Cast, *, safe: bool) -> exp.Expression:
     target = node.to.this
     reading = _FROM_TEXT.get(target)
-    if reading is None or (safe and reading == "time"):
+    if reading is None:
         raise unsupported(f"a cast from text to {_name(target)}")
     if safe:
         return _plain(node, call(f"ts_try_{reading}", node.this))

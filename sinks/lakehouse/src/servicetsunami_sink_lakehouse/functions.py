@@ -24,8 +24,8 @@ _SAME_FUNCTIONS = """
 _REWRITTEN_FUNCTIONS = """
     Sum Avg CountIf Median ApproxDistinct ArrayAgg ArrayUniqueAgg GroupConcat Quantile PercentileCont
     RowNumber Rank DenseRank Ntile Round Ceil Floor SafeDivide
-    Substring Concat ConcatWs Length Ascii StrPosition Left Right Repeat Pad SplitPart RegexpLike RegexpExtract
-    RegexpReplace JSONExtract JSONExtractScalar
+    Substring Concat ConcatWs Length Ascii StrPosition Left Right Repeat Pad SplitPart SHA2 RegexpSplit RegexpLike
+    RegexpExtract RegexpReplace JSONExtract JSONExtractScalar
     Year Month Day DayOfMonth DayOfYear DayOfWeek Quarter WeekOfYear Hour Minute Extract LastDay CurrentDate
     TsOrDsToDate TsOrDsAdd TimestampAdd DateDiff TimestampDiff AddMonths MonthsBetween DateTrunc TimestampTrunc
     TimeToStr TimeStrToTime

@@ -62,6 +62,11 @@ MACROS = (
              WHEN regexp_full_match(trim(s),
                 '[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})?)?')
              THEN trim(s) ELSE error('Unsupported: a text that this engine does not read as a timestamp') END""",
+    """CREATE MACRO ts_try_time(s) AS
+        CASE WHEN trim(s) IS NULL OR trim(s) = '' THEN NULL
+             WHEN regexp_full_match(trim(s),
+                '[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})?)?')
+             THEN trim(s) ELSE error('Unsupported: a text that this engine does not read as a timestamp') END""",
     """CREATE MACRO ts_months_between(a, b) AS
         CASE WHEN day(a) = day(b) OR (a = last_day(a) AND b = last_day(b))
              THEN CAST((year(a) - year(b)) * 12 + month(a) - month(b) AS DOUBLE)

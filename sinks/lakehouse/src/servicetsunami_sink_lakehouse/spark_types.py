@@ -148,6 +148,28 @@ def _literal(annotator: Any, node: exp.Literal) -> exp.Literal:
     return node
 
 
+def _first_argument(annotator: Any, node: exp.Nullif) -> exp.Nullif:
+    annotator._annotate_by_args(node, "this")
+    return node
+
+
+def _mapped(annotator: Any, node: exp.Transform) -> exp.Transform:
+    """Tell what a lambda over an array sees, and what the array is that it makes."""
+    kind, body = node.this.type, node.expression
+    if kind is None or not kind.is_type(exp.DType.ARRAY) or not kind.expressions or not isinstance(body, exp.Lambda):
+        return node
+    names = {parameter.name for parameter in body.expressions[:1]}
+    for part in body.this.find_all(exp.Identifier):
+        if part.name in names and not isinstance(part.parent, exp.Column | exp.Dot):
+            annotator._set_type(part, kind.expressions[0])
+    for part in reversed(list(body.this.walk(bfs=False))):
+        again = annotator.expression_metadata.get(type(part), {}).get("annotator")
+        if again is not None and kind_of(part) is None:
+            again(annotator, part)
+    annotator._set_type(node, exp.DataType(this=exp.DType.ARRAY, expressions=[body.this.type], nested=True))
+    return node
+
+
 METADATA: dict[Any, Any] = {
     exp.Add: _arithmetic(_sum_size),
     exp.Sub: _arithmetic(_sum_size),
@@ -156,4 +178,8 @@ METADATA: dict[Any, Any] = {
     exp.Sum: {"annotator": _sum},
     exp.Avg: {"annotator": _average},
     exp.Literal: {"annotator": _literal},
+    exp.Nullif: {"annotator": _first_argument},
+    exp.SplitPart: {"returns": exp.DType.TEXT},
+    exp.RegexpSplit: {"returns": exp.DataType.build("array<string>", dialect="databricks")},
+    exp.Transform: {"annotator": _mapped},
 }

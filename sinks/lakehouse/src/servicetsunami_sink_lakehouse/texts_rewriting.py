@@ -12,6 +12,7 @@ from servicetsunami_sink_lakehouse.casting import as_text, is_text
 from servicetsunami_sink_lakehouse.numbers_rewriting import as_int, int_result
 from servicetsunami_sink_lakehouse.refusals import unsupported
 
+_PATTERN_MARKS = frozenset("\\^$.|?*+()[]{}")
 _TO_THE_END = 2_147_483_647
 
 
@@ -75,6 +76,20 @@ def _split_part(node: exp.SplitPart) -> exp.Expression:
     if not isinstance(index, exp.Neg) and constant_number(index, "split_part with a number") == 0:
         raise unsupported("split_part with 0")
     return call("split_part", node.this, constant_text(node.args["delimiter"], "a separator"), index)
+
+
+def _split(node: exp.RegexpSplit) -> exp.Expression:
+    separator = constant_text(node.expression, "a separator")
+    if node.args.get("limit") or not separator or set(separator) & _PATTERN_MARKS:
+        raise unsupported("split by a pattern, or with a limit", "split by a text without marks of patterns")
+    return call("string_split", as_text(node.this), separator)
+
+
+def _sha2(node: exp.SHA2) -> exp.Expression:
+    length = node.args.get("length")
+    if not is_text(node.this) or (length is not None and constant_number(length, "a length of a hash") not in (0, 256)):
+        raise unsupported("sha2 of another length than 256, or of what is not text")
+    return call("sha256", node.this)
 
 
 def _matches(node: exp.RegexpLike) -> exp.Expression:
@@ -164,6 +179,8 @@ STEPS: dict[type, Callable[[Any], exp.Expression | None]] = {
     exp.Repeat: _repeat,
     exp.Pad: _pad,
     exp.SplitPart: _split_part,
+    exp.RegexpSplit: _split,
+    exp.SHA2: _sha2,
     exp.RegexpLike: _matches,
     exp.RegexpExtract: _extracted,
     exp.RegexpReplace: _replaced,
