@@ -1,4 +1,4 @@
-"""Executing syncs in the background: a run outlives the call that began it and can be watched and cancelled."""
+"""Executing work in the background: a run outlives the call that began it and can be watched and cancelled."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -14,9 +14,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from servicetsunami.operations.events import Event
-from servicetsunami.records import Connection, Run, RunStatus
+from servicetsunami.operations.run_work import Work
+from servicetsunami.records import Run, RunStatus
 from servicetsunami.sdk import Cancelled, TransientError, TsunamiError
-from servicetsunami.sync import Progress, SyncJob, SyncOutcome
+from servicetsunami.sync import Progress, SyncOutcome
 from servicetsunami.sync.crash import plugin_crashed
 from servicetsunami.sync.failpoints import reach
 
@@ -53,12 +54,10 @@ class _Execution:
     """A run that this process executes."""
 
     run: Run
-    job: SyncJob
-    connection: Connection
-    secrets: Mapping[str, str]
-    progress: Progress
-    cancel: threading.Event
-    finished: asyncio.Event
+    work: Work
+    progress: Progress = field(default_factory=Progress)
+    cancel: threading.Event = field(default_factory=threading.Event)
+    finished: asyncio.Event = field(default_factory=asyncio.Event)
     parked: bool = False
     overtaken: bool = False
     """True once the table may be somebody else's."""
@@ -76,12 +75,12 @@ class RunKeeper:
         # Threads of their own: syncs take long, and the loop's few threads answer everything else.
         self._threads = ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="sync")
 
-    async def start(self, run: Run, job: SyncJob, connection: Connection, secrets: Mapping[str, str]) -> None:
+    async def start(self, run: Run, work: Work) -> None:
         """Execute a run in the background; raises `TransientError` while another run writes the table."""
         self._app.events.tell(Event("run", run.tenant, run.id, listed=True))
         if not await self._taken_or_told(run):
             raise _busy(run)
-        execution = _Execution(run, job, connection, secrets, Progress(), threading.Event(), asyncio.Event())
+        execution = _Execution(run, work)
         self._executions[run.id] = execution
         task = asyncio.create_task(self._execute(execution), name=run.id)
         self._tasks.add(task)
@@ -192,7 +191,8 @@ class RunKeeper:
         try:
             if run.status.is_final:
                 raise Cancelled("the run was ended before it began")
-            outcome = await asyncio.get_running_loop().run_in_executor(self._threads, self._sync, execution)
+            given = self._app, run, execution.progress, execution.cancel
+            outcome = await asyncio.get_running_loop().run_in_executor(self._threads, execution.work.carry_out, *given)
         except TsunamiError as error:
             await self._fail(run, execution, error)
         except Exception as error:  # the outermost handler of a run: whatever happens, its row says so
@@ -203,22 +203,6 @@ class RunKeeper:
         finally:
             beating.cancel()
             await self._app.records.release(_lease_name(run), _lease_owner(run))
-
-    def _sync(self, execution: _Execution) -> SyncOutcome:
-        from servicetsunami.sync.engine import Engine
-
-        app, cancel = self._app, execution.cancel
-        sink = app.open_sink(execution.run.tenant, cancel)
-        try:
-            return Engine(
-                execution.job,
-                lambda: app.open_source(execution.connection, execution.secrets, cancel),
-                sink,
-                execution.progress,
-                cancel,
-            ).run()
-        finally:
-            sink.close()
 
     async def _beat(self, execution: _Execution) -> None:
         while True:
@@ -271,15 +255,7 @@ class RunKeeper:
         return True
 
     async def _note_success(self, run: Run, execution: _Execution, outcome: SyncOutcome) -> None:
-        records, job = self._app.records, execution.job
-        reach("before_record")
-        await records.record_sync(run.tenant, job.table, rows=outcome.rows_written, run_id=run.id)
-        await records.save_sync_point(
-            run.tenant, execution.connection.id, job.stream.id, app=job.app, seq=outcome.seq, state=outcome.state
-        )
-        reach("after_record")
-        is_first = job.recorded_seq is None
-        self._app.events.tell(Event("table", run.tenant, str(job.table), listed=is_first))
+        await execution.work.note_down(self._app, run, outcome)
         notes = [*outcome.notes, *_rescue_note(outcome)]
         await self._finish(run, RunStatus.SUCCEEDED, **_counts(execution), details={"notes": notes, **outcome.details})
 

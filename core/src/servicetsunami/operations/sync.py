@@ -14,6 +14,7 @@ from servicetsunami.operations.identity import source_identity
 from servicetsunami.operations.models import RunList, RunView
 from servicetsunami.operations.opened import with_source
 from servicetsunami.operations.read_only import changing
+from servicetsunami.operations.run_work import SyncWork
 from servicetsunami.operations.runs import LEASE
 from servicetsunami.operations.secrets import dialling_secrets
 from servicetsunami.operations.sources import configured, find_stream
@@ -63,7 +64,7 @@ async def sync_to_bronze(
     )
     secrets = await dialling_secrets(app, connection)
     run = await app.runs.begin(_begin(app, connection, secrets, _Wish(stream, dataset, mode, known)))
-    return await _watch(app, caller, run.id, wait_seconds, on_progress)
+    return await watch(app, caller, run.id, wait_seconds, on_progress)
 
 
 @dataclass(frozen=True)
@@ -101,14 +102,14 @@ async def _begin(app: App, connection: Connection, secrets: Mapping[str, str], w
         evolve=app.settings.evolve,
         parallel=min(app.settings.parallel_reads, os.cpu_count() or 1),
     )
-    await app.runs.start(run, job, connection, secrets)
+    await app.runs.start(run, SyncWork(job, connection, secrets))
     return run
 
 
 async def get_run(app: App, caller: Caller, run_id: str, *, wait_seconds: float = 0) -> RunView:
     """Show a run, after it has ended or after `wait_seconds`."""
     await app.records.run(caller.tenant, run_id)
-    return await _watch(app, caller, run_id, wait_seconds, None)
+    return await watch(app, caller, run_id, wait_seconds, None)
 
 
 @changing("no run was cancelled")
@@ -116,7 +117,7 @@ async def cancel_run(app: App, caller: Caller, run_id: str) -> RunView:
     """Ask a run to stop and wait shortly for it; nothing of it becomes visible."""
     run = await app.records.request_cancel(caller.tenant, run_id)
     app.runs.cancel(run.id)
-    return await _watch(app, caller, run.id, 5.0, None)
+    return await watch(app, caller, run.id, 5.0, None)
 
 
 async def list_runs(app: App, caller: Caller, *, limit: int = 20) -> RunList:
@@ -127,9 +128,10 @@ async def list_runs(app: App, caller: Caller, *, limit: int = 20) -> RunList:
     return RunList(runs=tuple(run_view(run, catalog) for run in runs))
 
 
-async def _watch(
+async def watch(
     app: App, caller: Caller, run_id: str, seconds: float | None, on_progress: OnProgress | None
 ) -> RunView:
+    """Show a run once it has ended, or after so many seconds; `on_progress` is told of it meanwhile."""
     deadline = None if seconds is None else time.monotonic() + seconds
     while True:
         run = await app.records.run(caller.tenant, run_id)
