@@ -56,6 +56,8 @@ READING = {
     "secrets.missing_secrets",
     "secrets.read_references",
     "signing_in.sign_in_of",
+    "sync.watch",
+    "transforms.transforming.preview_transform",
     "uploads.links.allowed_by",
     "sources.list_source_tables",
     "sources.query_source",

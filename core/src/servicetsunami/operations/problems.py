@@ -10,6 +10,12 @@ from pydantic import ValidationError
 from servicetsunami.sdk import ConfigError, Sink, Source, nearest
 
 
+def first_problem(error: ValidationError) -> tuple[tuple[int | str, ...], str]:
+    """Return where the first fault is and what is wrong, without the value that was refused."""
+    fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    return fault["loc"], str(fault["msg"])
+
+
 def config_error(
     error: ValidationError, cls: type[Source[Any] | Sink[Any]], *, besides: Collection[str] = ()
 ) -> ConfigError:

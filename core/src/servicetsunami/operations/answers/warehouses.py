@@ -34,13 +34,13 @@ async def with_warehouse(app: App, caller: Caller, work: Callable[[Sink[Any], Wa
             stack.callback(sink.close)
             if not caller.by_model:
                 return work(sink, warehouse)
-            elsewhere = _Elsewhere(sink, warehouse, lambda: app.ask_in_worker(caller.tenant, cancel))
+            elsewhere = Elsewhere(sink, warehouse, lambda: app.ask_in_worker(caller.tenant, cancel))
             return work(sink, stack.enter_context(closing(elsewhere)))
 
     return await in_thread(run)
 
 
-class _Elsewhere(Warehouse):
+class Elsewhere(Warehouse):
     """Looks at tables here and runs queries in a worker, which is opened for the first."""
 
     def __init__(self, sink: Sink[Any], here: Warehouse, open_there: Callable[[], WorkerWarehouse]) -> None:
