@@ -24,7 +24,7 @@ PUBLIC_SDK = """
     ColumnDetails Commit Config ConfigError Context DELETED_AT DataError Deletes ENTRY_POINT_GROUP Evolve
     FileEntry Hooks Item Json Load Manifest NotFound OP PermanentError PermissionDenied Problem QueryLimits
     Queryable RESCUED RateLimited Read Rows SignIn Sink Source Split Splittable Stream TableDetails TableName
-    TableSummary TokenRequest Transaction TransientError TsunamiError UNCHANGED Uploads Warehouse Watermark
+    TableSummary TokenRequest Transaction TransientError TsunamiError UNCHANGED Uploads Views Warehouse Watermark
     WriteMode capabilities hookimpl hookspec manifest nearest secret_fields
 """
 

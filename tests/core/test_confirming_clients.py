@@ -177,4 +177,5 @@ async def test_every_tool_that_destroys_takes_a_confirmation(garden: Garden) -> 
 
     unconfirmed = {tool.name for tool in destroying if "confirmation_token" not in tool.input_schema["properties"]}
     assert "delete_connection" in {tool.name for tool in destroying}
-    assert unconfirmed == {"cancel_run"}  # it leaves the table as it was
+    # These leave the table as it was, replace one that they made themselves, or a view.
+    assert unconfirmed == {"cancel_run", "transform_to_silver", "create_gold_view"}

@@ -133,6 +133,7 @@ def test_a_connector_and_a_warehouse_bring_their_tools() -> None:
         "query_sql",
         "list_tables",
         "describe_table",
+        "transform_to_silver",
         "get_run",
         "cancel_run",
         "delete_connection",
@@ -233,7 +234,7 @@ def test_connect_tools_fill_the_room_in_a_fixed_order() -> None:
     catalog = build_catalog(many, Lake)
 
     connect = [name for name in names(catalog) if name.startswith("connect_") and name != "connect_source"]
-    assert connect[:4] == ["connect_postgres", "connect_files", "connect_rest", "connect_alpaca"]
+    assert connect[:3] == ["connect_postgres", "connect_files", "connect_rest"]
     assert "connect_zebra" not in connect
     assert catalog.callable["connect_zebra"].title == "Connect Tea"
 
@@ -276,7 +277,7 @@ def test_only_tools_that_read_say_so() -> None:
         "describe_table",
         "get_run",
     }
-    assert destroying == {"delete_connection", "cancel_run"}
+    assert destroying == {"delete_connection", "cancel_run", "transform_to_silver"}
 
 
 def test_no_result_needs_a_field_that_may_be_null() -> None:

@@ -41,6 +41,7 @@ READING = {
     "connections.test_connection",
     "glances.glance_at_tables",
     "installation.list_tenants",
+    "lineage.lineage_of",
     "installation.run_checks",
     "opened.with_source",
     "releasing.followed_streams",

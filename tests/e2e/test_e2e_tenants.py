@@ -14,7 +14,9 @@ from mcp import Client
 from two_tenants import World, attempts, normal, outcome, stranger
 
 from servicetsunami.operations.connections import connect_source
+from servicetsunami.operations.gold import create_gold_view
 from servicetsunami.operations.sync import sync_to_bronze
+from servicetsunami.operations.transforms import Wish, transform_to_silver
 
 TENANTS = ("acme", "globex")
 SETTINGS = {**AUTHENTICATED, "TSUNAMI_ALLOWED_NETWORKS": "127.0.0.0/8"}
@@ -35,11 +37,14 @@ def furnish(lake: Any, database: Any, tenant: str) -> dict[str, str]:
         assert connected.connection_id is not None
         run = await sync_to_bronze(app, caller, connected.connection_id, f"public.{table}")
         assert run.bronze_table is not None
+        await transform_to_silver(app, caller, Wish(run.bronze_table))
+        await create_gold_view(app, caller, table, f"select count(*) as n from {run.bronze_table}")
         return {
             "connection_id": connected.connection_id,
             "table_name": f"public.{table}",
             "run_id": run.run_id,
             "table": run.bronze_table,
+            "bronze_table": run.bronze_table,
             "sql": f"select * from {run.bronze_table}",
             "name": table,
         }

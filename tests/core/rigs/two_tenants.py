@@ -25,6 +25,7 @@ from mcp.types import (
 CREATES = ("connect_", "upload_file")
 """How tools are called whose arguments name nothing that exists: what they make is their caller's own."""
 FREE = {"search", "limit", "layer", "sync_mode", "wait_seconds", "preview", "save_as"}
+FREE |= {"transformations", "checks", "comment", "silver_table"}
 """Arguments that hold no id of anything."""
 VOLATILE = re.compile(r'"(elapsed_seconds|execution_time|expires_at|created_at)": ?[^,}]+|in [0-9.]+ s')
 NEEDED: Mapping[str, AbstractSet[str]] = {
@@ -32,8 +33,11 @@ NEEDED: Mapping[str, AbstractSet[str]] = {
     "delete_connection": {"connection_id"},
     "list_tables": set(),
     "list_source_tables": {"connection_id"},
+    "transform_to_silver": {"bronze_table"},
 }
 """Arguments to fill in with what is the caller's own, where not all of them go together."""
+MADE: Mapping[str, AbstractSet[str]] = {"create_gold_view": {"name"}}
+"""Arguments that name what is to be made, which is the caller's own whatever it is called."""
 Answer = tuple[str, str]
 """What kind of answer it is, and its text."""
 
@@ -117,7 +121,7 @@ def _calls(tool: Tool, own: World, other: World) -> Iterator[Attempt]:
     assert not unknown, f"{tool.name} has arguments nobody here knows how to misuse: {unknown}"
     needed = NEEDED.get(tool.name, properties)
     valid = {name: own.values[name] for name in properties & own.values.keys() & needed}
-    for argument in properties - FREE:
+    for argument in properties - FREE - MADE.get(tool.name, set()):
         marks = _statements(other) if argument == "sql" else other.marks
         for value in {other.values.get(argument, other.tenant), *marks}:
             yield Attempt(f"{tool.name}({argument})", value, _calling(tool.name, valid, argument))

@@ -13,6 +13,7 @@ from servicetsunami.cli.commands import (
     connectors,
     installation,
     lakehouse,
+    refining,
     runs,
     schedules,
     serving,
@@ -130,5 +131,8 @@ tsunami.command()(runs.upload)
 tsunami.command()(lakehouse.tables)
 tsunami.command()(lakehouse.describe)
 tsunami.command()(lakehouse.query)
+tsunami.command()(refining.transform)
+tsunami.command()(refining.view)
+tsunami.command()(refining.lineage)
 _add_groups()
 _add_administration()

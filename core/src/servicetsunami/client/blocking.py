@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from servicetsunami.operations import models
+    from servicetsunami.operations.gold import ViewResult
+    from servicetsunami.operations.transforms import TransformResult
 
 T = TypeVar("T")
 
@@ -165,9 +167,24 @@ class ServiceTsunami:
         """Stop a run; nothing of it becomes visible."""
         return self._do(self._remote.cancel(run_id))
 
-    def transform_to_silver(self, table: str, **arguments: Any) -> Json:
-        """Clean a bronze table into silver, on a server that has the tool `transform_to_silver`."""
-        return self._do(self._remote.transform_to_silver(table, **arguments))
+    def transform_to_silver(
+        self,
+        table: str,
+        transformations: Sequence[Json] = (),
+        *,
+        checks: Sequence[Json] = (),
+        silver_table: str | None = None,
+        preview: bool = False,
+    ) -> TransformResult:
+        """Clean a bronze table into silver and wait for the end, or with `preview` see what would come out."""
+        asked = self._remote.transform_to_silver(
+            table, transformations, checks=checks, silver_table=silver_table, preview=preview
+        )
+        return self._do(asked)
+
+    def create_gold_view(self, name: str, sql: str, *, comment: str = "") -> ViewResult:
+        """Keep a SELECT as a view of the gold layer, in place of one that has the name."""
+        return self._do(self._remote.create_gold_view(name, sql, comment=comment))
 
     def create_notebook(self, name: str, **arguments: Any) -> Json:
         """Create a notebook, on a server that has the tool `create_notebook`."""

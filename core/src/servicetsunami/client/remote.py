@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from servicetsunami.operations import models
+    from servicetsunami.operations.gold import ViewResult
+    from servicetsunami.operations.transforms import TransformResult
 
 M = TypeVar("M", bound="BaseModel")
 MOST_ROWS = 1_000
@@ -253,9 +255,33 @@ class AsyncServiceTsunami:
 
         return await self._typed(RunView, "cancel_run", run_id=run_id)
 
-    async def transform_to_silver(self, table: str, **arguments: Any) -> Json:
-        """Clean a bronze table into silver, on a server that has the tool `transform_to_silver`."""
-        return await self.call("transform_to_silver", bronze_table=table, **arguments)
+    async def transform_to_silver(
+        self,
+        table: str,
+        transformations: Sequence[Json] = (),
+        *,
+        checks: Sequence[Json] = (),
+        silver_table: str | None = None,
+        preview: bool = False,
+    ) -> TransformResult:
+        """Clean a bronze table into silver and wait for the end, or with `preview` see what would come out."""
+        from servicetsunami.operations.transforms import TransformResult
+
+        given = {"transformations": list(transformations), "checks": list(checks), "silver_table": silver_table}
+        begun = await self._typed(
+            TransformResult, "transform_to_silver", bronze_table=table, preview=preview, wait_seconds=300, **given
+        )
+        if begun.status not in ("queued", "running") or begun.run_id is None:
+            return begun
+        ended = await self.wait(begun.run_id)
+        how = {"status": ended.status, "rows": ended.rows, "notes": ended.notes, "problem": ended.problem}
+        return begun.model_copy(update=how)
+
+    async def create_gold_view(self, name: str, sql: str, *, comment: str = "") -> ViewResult:
+        """Keep a SELECT as a view of the gold layer, in place of one that has the name."""
+        from servicetsunami.operations.gold import ViewResult
+
+        return await self._typed(ViewResult, "create_gold_view", name=name, sql=sql, comment=comment)
 
     async def create_notebook(self, name: str, **arguments: Any) -> Json:
         """Create a notebook, on a server that has the tool `create_notebook`."""

@@ -17,7 +17,7 @@ SecretRefs = Annotated[
 ]
 ConnectionId = Annotated[str, Field(description="Id of a connection, from connect_* or list_connections.")]
 RunId = Annotated[str, Field(description="Id of a run, from sync_to_bronze.")]
-TenantId = Annotated[str | None, Field(description="Leave out: your own tenant is used.")]
+TenantId = Annotated[str | None, Field(description="Leave out.")]
 Limit = Annotated[int | None, Field(ge=1, le=1000, description="Most rows to return; 200 if left out.")]
 WaitSeconds = Annotated[float, Field(ge=0, le=300, description="How long to wait for the run to end.")]
 ConfirmationToken = Annotated[str | None, Field(description="From the answer before, once the person agreed.")]
@@ -120,6 +120,47 @@ class UploadFile(TenantArguments):
     mode: Literal["replace", "append"] = "replace"
     sheet: Annotated[str | None, Field(description="Which sheet of a workbook, if it has several.")] = None
     wait_seconds: WaitSeconds = 20
+
+
+class TransformToSilver(TenantArguments):
+    """Arguments of transform_to_silver."""
+
+    bronze_table: Annotated[str, Field(description="Such as bronze.customers.")]
+    transformations: Annotated[
+        list[Json],
+        Field(
+            max_length=100,
+            description=(
+                "Steps in order, objects with op: trim|mask|hash(columns), case(columns, to: lower|upper|title), "
+                "nullify(columns), fill(column, value), rename(column, to), drop(columns), cast(column, type), "
+                "parse_date(column, formats: [dd/MM/yyyy]), parse_number(column, type), split(column, separator, "
+                "into), extract_json(column, path: $.a, to, type), flatten(column), compute(column, expression, type), "
+                "filter(where), deduplicate(key, order_by). on_failure: null|quarantine|stop where values are read."
+            ),
+        ),
+    ] = []
+    checks: Annotated[
+        list[Json],
+        Field(
+            max_length=100,
+            description=(
+                "Objects with check: not_null|unique(columns), range(column, minimum, maximum), pattern(column, "
+                "pattern), one_of(column, values), reference(column, table, to), row_count(max_change), and action: "
+                "warn|quarantine|stop."
+            ),
+        ),
+    ] = []
+    silver_table: Annotated[str | None, Field(description="By default called as the source.")] = None
+    preview: Annotated[bool, Field(description="Only show what would come out.")] = False
+    wait_seconds: WaitSeconds = 20
+
+
+class CreateGoldView(TenantArguments):
+    """Arguments of create_gold_view."""
+
+    name: Annotated[str, Field(description="Such as monthly_signups.")]
+    sql: Annotated[str, Field(description="One SELECT in Databricks SQL; every column with a name.")]
+    comment: Annotated[str, Field(max_length=1000, description="What it tells, for those who find it.")] = ""
 
 
 class OneRun(Arguments):

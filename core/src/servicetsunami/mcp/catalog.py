@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from servicetsunami.mcp import tools
+from servicetsunami.mcp import refining_tools, tools
 from servicetsunami.mcp.connecting import (
     SecretsInTools,
     SourceClass,
@@ -18,7 +18,7 @@ from servicetsunami.mcp.connecting import (
 from servicetsunami.mcp.spec import Catalog, ToolSpec
 from servicetsunami.mcp.wire import wire_json
 from servicetsunami.operations.sync import SYNC_MODES
-from servicetsunami.sdk import ChangeFeed, Queryable, Sink, Uploads
+from servicetsunami.sdk import ChangeFeed, Queryable, Sink, Uploads, Views
 
 if TYPE_CHECKING:
     from servicetsunami.operations.app import App
@@ -69,6 +69,9 @@ def _general(
     reading = [tools.TEST_CONNECTION, tools.LIST_SOURCE_TABLES, _sync_tool(connectors)] if connectors else []
     uploading = [tools.UPLOAD_FILE] if any(issubclass(cls, Uploads) for cls in connectors.values()) else []
     asking = [tools.QUERY_SQL, tools.LIST_TABLES, tools.DESCRIBE_TABLE] if warehouse else []
+    refining = [refining_tools.TRANSFORM_TO_SILVER] if warehouse else []
+    if warehouse is not None and issubclass(warehouse, Views):
+        refining.append(refining_tools.CREATE_GOLD_VIEW)
     queryable = any(issubclass(cls, Queryable) for cls in connectors.values())
     return [
         tools.LIST_CONNECTIONS,
@@ -77,6 +80,7 @@ def _general(
         *uploading,
         *([tools.QUERY_SOURCE] if queryable else []),
         *asking,
+        *refining,
         tools.GET_RUN,
         tools.CANCEL_RUN,
         tools.DELETE_CONNECTION,

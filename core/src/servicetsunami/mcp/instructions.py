@@ -15,6 +15,7 @@ _STEPS = (
     ),
     ("get_run", "watch a running copy with get_run"),
     ("list_tables", "see what is there with list_tables and describe_table"),
+    ("transform_to_silver", "clean a messy table with transform_to_silver, with preview first"),
     ("query_sql", "answer questions with query_sql, in Databricks SQL"),
 )
 _RULES = (

@@ -20,10 +20,11 @@ _PARTS: dict[str, Json] = {
     "Problem": {"type": "object", "required": ["code", "message"]},
     "DriftFinding": {"type": "object", "required": ["kind", "column"]},
     "TableVersion": {"type": "object", "required": ["version", "operation"]},
+    "SourceTable": {"type": "object", "required": ["table_name", "kind", "key", "sync_modes"]},
     "ColumnProfile": {"type": "object", "required": ["nulls"]},
     "ExportedFile": {"type": "object", "required": ["format", "rows", "size_bytes"]},
 }
-_ERROR = {"type": "object", "description": "Alone, if isError: code, message, fix and more."}
+_ERROR = {"type": "object", "description": "Alone, if isError."}
 _OF_OBJECTS = ("type", "required", "additionalProperties")
 
 
@@ -65,9 +66,10 @@ def output_schema(model: type[BaseModel], told: tuple[str, ...] = ()) -> Json:
     result = _object(schema, described=True)
     parts = schema.get("$defs", {}).items()
     definitions = {name: _PARTS.get(name) or _object(part, described=False) for name, part in parts}
+    definitions = _used(definitions, result["properties"])
     fields = {name: field for name, field in result["properties"].items() if not told or name in told}
     needed = [name for name in result.get("required", []) if name in fields]
-    used = {name: part for name, part in definitions.items() if not told or f"#/$defs/{name}" in str(fields)}
+    used = _used(definitions, fields) if told else definitions
     return {
         "type": "object",
         "properties": {**fields, "error": _ERROR},
@@ -75,6 +77,20 @@ def output_schema(model: type[BaseModel], told: tuple[str, ...] = ()) -> Json:
         **({} if told else {"additionalProperties": False}),
         **({"$defs": used} if used else {}),
     }
+
+
+def _used(definitions: Mapping[str, Json], fields: Json) -> Json:
+    """Return the definitions that fields refer to, and those that these refer to."""
+    used: Json = {}
+    found = fields
+    while found:
+        found = {name: part for name, part in definitions.items() if name not in used and _refers(found, name)}
+        used |= found
+    return used
+
+
+def _refers(part: Json, name: str) -> bool:
+    return f"'#/$defs/{name}'" in str(part)
 
 
 def _object(schema: Json, *, described: bool) -> Json:

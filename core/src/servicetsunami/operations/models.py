@@ -214,6 +214,7 @@ class TableView(Result):
 
     table: str = Field(description="Full name: catalog.layer.table.")
     layer: str
+    kind: Literal["table", "view"] = "table"
     rows: int | None = None
     size_bytes: int | None = None
     updated_at: datetime | None = None
@@ -268,6 +269,7 @@ class TableDescription(Result):
     key: tuple[str, ...] = ()
     version: int
     history: tuple[TableVersion, ...] = ()
+    definition: str = Field("", description="Of a view: its query.")
     truncated: bool = Field(False, description="True if there are more columns than fit this answer.")
     next_cursor: str | None = None
     sample: tuple[tuple[Cell, ...], ...] = Field(

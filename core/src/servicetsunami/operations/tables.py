@@ -68,6 +68,7 @@ async def describe_table(
             key=details.key,
             version=details.version,
             history=tuple(_version(entry) for entry in details.history),
+            definition=details.definition,
             truncated=next_cursor is not None,
             next_cursor=next_cursor,
         )
@@ -123,6 +124,7 @@ def _table_view(catalog: str, summary: TableSummary) -> TableView:
     return TableView(
         table=f"{catalog}.{summary.table}",
         layer=summary.table.layer,
+        kind=summary.kind,
         rows=summary.rows,
         size_bytes=summary.size_bytes,
         updated_at=summary.updated_at,

@@ -49,6 +49,7 @@ from servicetsunami.sdk.sink import (
     TableName,
     TableSummary,
     Transaction,
+    Views,
     Warehouse,
     WriteMode,
 )
@@ -108,6 +109,7 @@ __all__ = [
     "TransientError",
     "TsunamiError",
     "Uploads",
+    "Views",
     "Warehouse",
     "Watermark",
     "WriteMode",

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from servicetsunami.sdk.config import secret_fields
 from servicetsunami.sdk.items import Json
-from servicetsunami.sdk.sink import Sink, Warehouse
+from servicetsunami.sdk.sink import Sink, Views, Warehouse
 from servicetsunami.sdk.source import ChangeFeed, Queryable, Source, Splittable, Uploads
 
 PluginClass = type[Source[Any]] | type[Sink[Any]]
@@ -28,6 +28,7 @@ class Capability(StrEnum):
     MERGE = "merge"
     APPLY = "apply"
     WAREHOUSE = "warehouse"
+    VIEWS = "views"
 
 
 _MIXINS: dict[type, Capability] = {
@@ -38,6 +39,7 @@ _MIXINS: dict[type, Capability] = {
     Uploads: Capability.UPLOAD,
     Sink: Capability.WRITE,
     Warehouse: Capability.WAREHOUSE,
+    Views: Capability.VIEWS,
 }
 
 

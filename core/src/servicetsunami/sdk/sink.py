@@ -148,6 +148,7 @@ class TableSummary:
     size_bytes: int | None
     updated_at: datetime | None
     comment: str = ""
+    kind: Literal["table", "view"] = "table"
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,8 @@ class TableDetails:
     version: int
     history: tuple[Json, ...]
     """Latest changes first: `version`, `timestamp` (ISO 8601, UTC), `operation`, `rows_added`, `rows_removed`."""
+    definition: str = ""
+    """Of a view: its query in Databricks SQL, with tables as quoted catalog.layer.name."""
 
 
 @dataclass(frozen=True)
@@ -202,3 +205,19 @@ class Warehouse(ABC):
         `ctx.cancelled()` turns true, `ConfigError` with code `sql_unsupported` for a construct it cannot answer with
         exactly Databricks' meaning.
         """
+
+
+class Views(ABC):
+    """A warehouse that keeps queries under a name, to be read like tables."""
+
+    @abstractmethod
+    def create_view(self, view: TableName, query: GuardedQuery, comment: str = "") -> None:
+        """Keep a query as a view, in place of one that has the name; readers see either.
+
+        Raises `ConfigError` with code `table_taken` where a table has the name, and `view_cycle` where the query reads
+        the view itself, by whatever way; else what `Warehouse.query` raises for a query that cannot be answered.
+        """
+
+    @abstractmethod
+    def drop_view(self, view: TableName) -> None:
+        """Remove a view; raises `NotFound` where there is none."""

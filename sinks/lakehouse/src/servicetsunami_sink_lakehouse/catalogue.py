@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from servicetsunami.sdk import ColumnDetails, Json, NotFound, TableDetails, TableName, TableSummary, nearest
-from servicetsunami_sink_lakehouse.delta_types import to_databricks
-from servicetsunami_sink_lakehouse.folders import Folders
+from servicetsunami.sdk.sql import guard_databricks
+from servicetsunami_sink_lakehouse.delta_types import from_arrow, to_databricks
+from servicetsunami_sink_lakehouse.folders import LAYERS, Folders
 from servicetsunami_sink_lakehouse.log import history
 from servicetsunami_sink_lakehouse.snapshot import Snapshot, open_snapshot
+from servicetsunami_sink_lakehouse.views import View, find
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from servicetsunami.sdk.sql import GuardedQuery
 
 _HISTORY = 20
 
 
 def summaries(folders: Folders, layer: str | None) -> Sequence[TableSummary]:
-    """Sum up every table of a layer, or of all."""
-    return [_summary(table, existing(folders, table)) for table in folders.tables(layer)]
+    """Sum up every table and view of a layer, or of all."""
+    tables = [_summary(table, existing(folders, table)) for table in folders.tables(layer)]
+    views = [_view_summary(name, view) for name in folders.views(layer) if (view := find(folders, name)) is not None]
+    return sorted([*tables, *views], key=lambda one: one.table)
+
+
+def view_details(folders: Folders, name: TableName, ask: Callable[[GuardedQuery], pa.Schema]) -> TableDetails | None:
+    """Describe a view; None where there is none."""
+    view = find(folders, name)
+    if view is None:
+        return None
+    shown = ask(guard_databricks(view.sql, catalog=folders.catalog, layers=LAYERS))
+    columns = tuple(ColumnDetails(field.name, to_databricks(from_arrow(field.type)), True) for field in shown)
+    return TableDetails(_view_summary(name, view), columns, (), 0, (), view.sql)
 
 
 def details(folders: Folders, table: TableName) -> TableDetails:
@@ -34,7 +54,7 @@ def existing(folders: Folders, table: TableName) -> Snapshot:
     """Open a table; raises `NotFound` with near names."""
     snapshot = open_snapshot(folders.table(table))
     if not snapshot.exists:
-        raise not_found(table, folders.tables())
+        raise not_found(table, [*folders.tables(), *folders.views()])
     return snapshot
 
 
@@ -60,6 +80,10 @@ def _summary(table: TableName, snapshot: Snapshot) -> TableSummary:
         _time(latest["timestamp"]) if "timestamp" in latest else None,
         snapshot.comment,
     )
+
+
+def _view_summary(name: TableName, view: View) -> TableSummary:
+    return TableSummary(name, None, None, view.updated_at, view.comment, "view")
 
 
 def _change(entry: Json) -> Json:

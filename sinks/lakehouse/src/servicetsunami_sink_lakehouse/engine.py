@@ -16,6 +16,7 @@ from servicetsunami_sink_lakehouse.macros import MACROS
 from servicetsunami_sink_lakehouse.scan import empty, parquet, projection, sql, text_literal
 from servicetsunami_sink_lakehouse.snapshot import Snapshot
 from servicetsunami_sink_lakehouse.translation import translate
+from servicetsunami_sink_lakehouse.views import expand
 
 if TYPE_CHECKING:
     import duckdb
@@ -28,9 +29,10 @@ def answer(
     query: GuardedQuery, limits: QueryLimits, *, folders: Folders, config: LakehouseConfig, ctx: Context
 ) -> pa.RecordBatchReader:
     """Run the query and stream its rows; the connection ends with the reader."""
-    snapshots = {table: existing(folders, table) for table in query.tables}
+    text, tables = expand(folders, query.sql, query.tables)
+    snapshots = {table: existing(folders, table) for table in tables}
     columns = {table: snapshot.columns for table, snapshot in snapshots.items()}
-    statement = translate(query.sql, folders.catalog, columns, limits.rows)
+    statement = translate(text, folders.catalog, columns, limits.rows)
     connection = locked_database(folders, snapshots, config)
     return stream(connection, statement, limits, ctx.cancelled)
 

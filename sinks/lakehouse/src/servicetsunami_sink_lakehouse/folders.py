@@ -1,6 +1,7 @@
 """Where the tables of a tenant lie.
 
 <root>/tenant_<id>/<layer>/<name>/                            a table
+<root>/tenant_<id>/<layer>/<name>.view.json                   a view
 <root>/tenant_<id>/_generations/<layer>/<name>/<generation>/  a full refresh on its way, not a table of anybody
 """
 
@@ -15,6 +16,7 @@ from servicetsunami.sdk import ConfigError, TableName
 
 LAYERS = ("bronze", "silver", "gold")
 LOG = "_delta_log"
+VIEW = ".view.json"
 _ASIDE = "_generations"
 _NAME = re.compile(r"[a-z0-9_]{1,128}")
 
@@ -46,6 +48,22 @@ class Folders:
                 fix=f"use layer.name; layers are {', '.join(LAYERS)}, names hold lower-case letters, digits and _",
             )
         return self.home / table.layer / table.name
+
+    def view(self, view: TableName) -> Path:
+        """Return the file of a view."""
+        own = self.table(view)
+        return own.with_name(f"{own.name}{VIEW}")
+
+    def views(self, layer: str | None = None) -> list[TableName]:
+        """List the views that exist, by layer and name."""
+        layers = [name for name in LAYERS if layer in (None, name)]
+        found = [
+            TableName(name, file.name.removesuffix(VIEW))
+            for name in layers
+            for file in (self.home / name).glob(f"*{VIEW}")
+            if _NAME.fullmatch(file.name.removesuffix(VIEW))
+        ]
+        return sorted(found)
 
     def generation(self, table: TableName, generation: str) -> Path:
         """Return the folder of a generation that is loaded aside."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -20,6 +21,7 @@ from servicetsunami.sdk import (
     TableName,
     TableSummary,
     Transaction,
+    Views,
     Warehouse,
     WriteMode,
 )
@@ -34,10 +36,11 @@ if TYPE_CHECKING:
     from servicetsunami.sdk.sql import GuardedQuery
 
 _MISREAD = frozenset("%*?[")
+_NO_ROWS = QueryLimits(0)
 _LEAST_FREE_BYTES = 64 * 1024 * 1024
 
 
-class LakehouseSink(Sink[LakehouseConfig], Warehouse):
+class LakehouseSink(Sink[LakehouseConfig], Warehouse, Views):
     """Delta tables in folders on this machine, queried in Databricks SQL."""
 
     name: ClassVar[str] = "lakehouse"
@@ -102,10 +105,30 @@ class LakehouseSink(Sink[LakehouseConfig], Warehouse):
         return summaries(self._folders, layer)
 
     def describe(self, table: TableName) -> TableDetails:
-        """Describe a table."""
-        from servicetsunami_sink_lakehouse.catalogue import details
+        """Describe a table or a view."""
+        from servicetsunami_sink_lakehouse.catalogue import details, view_details
 
-        return details(self._folders, table)
+        return view_details(self._folders, table, self._schema_of) or details(self._folders, table)
+
+    def create_view(self, view: TableName, query: GuardedQuery, comment: str = "") -> None:
+        """Keep a query as a view, once it can be answered."""
+        from servicetsunami_sink_lakehouse.views import check, keep
+
+        check(self._folders, view, query)
+        self._schema_of(query)
+        keep(self._folders, view, query, comment)
+
+    def drop_view(self, view: TableName) -> None:
+        """Remove a view."""
+        from servicetsunami_sink_lakehouse.catalogue import not_found
+        from servicetsunami_sink_lakehouse.views import drop
+
+        if not drop(self._folders, view):
+            raise not_found(view, self._folders.views())
+
+    def _schema_of(self, query: GuardedQuery) -> pa.Schema:
+        with closing(self.query(query, _NO_ROWS)) as rows:
+            return rows.schema
 
     def query(self, query: GuardedQuery, limits: QueryLimits) -> pa.RecordBatchReader:
         """Answer a guarded query with DuckDB over exactly the files of the tables it reads."""

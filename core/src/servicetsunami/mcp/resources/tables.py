@@ -1,4 +1,4 @@
-"""`table://{catalog}/{schema}/{name}/schema` and `/preview`: what a table of the lakehouse holds."""
+"""`table://{catalog}/{schema}/{name}/schema`, `/preview` and `/lineage`: what a table holds and where it is from."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING
 from mcp.types import Annotations, ReadResourceResult, Resource, ResourceTemplate
 
 from servicetsunami.mcp.resources.family import FOR_MODELS, JSON, MOST_LISTED, as_json, matching, unknown_resource
+from servicetsunami.operations.lineage import lineage_of
 from servicetsunami.operations.tables import describe_table, list_tables
 from servicetsunami.sdk import TsunamiError
 
 if TYPE_CHECKING:
     from servicetsunami.operations.app import App
     from servicetsunami.operations.caller import Caller
-    from servicetsunami.operations.models import TableView
+    from servicetsunami.operations.lineage import Lineage
+    from servicetsunami.operations.models import TableDescription, TableView
 
-_URI = re.compile(r"table://([a-z0-9_]{1,128})/([a-z0-9_]{1,64})/([a-z0-9_]{1,255})/(schema|preview)")
+_URI = re.compile(r"table://([a-z0-9_]{1,128})/([a-z0-9_]{1,64})/([a-z0-9_]{1,255})/(schema|preview|lineage)")
 _PARTS = {
     "schema": ("Schema of a table", "A table's columns, types, key, comments, size and latest changes."),
     "preview": ("Preview of a table", "Some rows of a table, and a profile of each column."),
+    "lineage": ("Lineage of a table", "What a table is made of, back to its sources, and how."),
 }
 _PAGE = 500
 _VARIABLES = ("catalog", "schema", "name")
@@ -37,7 +40,7 @@ class Tables:
         return uri.startswith("table://")
 
     async def listed(self, caller: Caller) -> Sequence[Resource]:
-        """List two of each table, the one that changed last first."""
+        """List three of each table, the one that changed last first."""
         newest = sorted(await self._tables(caller), key=_changed, reverse=True)[:MOST_LISTED]
         return [_resource(table, part) for table in newest for part in _PARTS]
 
@@ -57,15 +60,14 @@ class Tables:
         ]
 
     async def read(self, caller: Caller, uri: str) -> ReadResourceResult:
-        """Read a schema or a preview."""
+        """Read a schema, a preview or a lineage."""
         found = _URI.fullmatch(uri)
         if found is None or found[1] != f"tenant_{caller.tenant}":
             raise unknown_resource()
         try:
-            described = await describe_table(self._app, caller, f"{found[2]}.{found[3]}", preview=found[4] == "preview")
+            return as_json(uri, await self._told(caller, f"{found[2]}.{found[3]}", found[4]))
         except TsunamiError:
             raise unknown_resource() from None
-        return as_json(uri, described)
 
     async def complete(
         self, caller: Caller, template: str, argument: str, begun: str, others: Mapping[str, str]
@@ -77,6 +79,11 @@ class Tables:
         names = [dict(zip(_VARIABLES, table.table.split("."), strict=True)) for table in await self._tables(caller)]
         chosen = {name: others[name] for name in _VARIABLES if name in others and name != argument}
         return matching((one[argument] for one in names if chosen.items() <= one.items()), begun)
+
+    async def _told(self, caller: Caller, table: str, part: str) -> Lineage | TableDescription:
+        if part == "lineage":
+            return await lineage_of(self._app, caller, table)
+        return await describe_table(self._app, caller, table, preview=part == "preview")
 
     async def _tables(self, caller: Caller) -> list[TableView]:
         found: list[TableView] = []

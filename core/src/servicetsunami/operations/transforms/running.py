@@ -26,8 +26,6 @@ from servicetsunami.operations.transforms.writing import Target, last_commit
 from servicetsunami.sdk import Commit, ConfigError, DataError, Json, NotFound, TableDetails, TableName, TransientError
 from servicetsunami.sync import SyncOutcome
 
-APP = "transform"
-SET_ASIDE = "transform-quarantine"
 _ATTEMPTS = 3
 _MERGED = ("WRITE", "MERGE")
 """What history calls commits that add rows or replace them by key."""

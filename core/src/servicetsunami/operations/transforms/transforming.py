@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from servicetsunami.operations.caller import Caller
     from servicetsunami.operations.transforms.running import TransformJob
 
-KIND = "transform"
-PREVIEW_ROWS = 20
+KIND = APP = "transform"
+"""Kind of the runs, and who commits to the tables."""
+SET_ASIDE = "transform-quarantine"
 _LONGEST_SECONDS = 6 * 3600.0
 _STEPS: TypeAdapter[tuple[words.Step, ...]] = TypeAdapter(tuple[words.Step, ...])
 _CHECKS: TypeAdapter[tuple[words.Check, ...]] = TypeAdapter(tuple[words.Check, ...])
@@ -127,7 +128,7 @@ class TransformWork:
     def carry_out(self, app: App, run: Run, progress: Progress, cancel: threading.Event) -> SyncOutcome:
         """Bring the silver table up to date with its source."""
         from servicetsunami.operations.transforms.asking import Asker
-        from servicetsunami.operations.transforms.running import APP, SET_ASIDE, Transform
+        from servicetsunami.operations.transforms.running import Transform
         from servicetsunami.operations.transforms.writing import Target
 
         with ExitStack() as stack:
