@@ -12,6 +12,7 @@ from servicetsunami.operations.transforms.compiling import OP
 from servicetsunami.sdk import Commit, Json, Load, Sink, TableName, Transaction
 from servicetsunami.sync import Progress
 from servicetsunami.sync.committing import commit_surely
+from servicetsunami.sync.failpoints import reach
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -84,6 +85,7 @@ class Target:
         for batch in reader:
             self.progress.rows_written += batch.num_rows
             yield batch
+            reach("after_first_batch")
 
 
 def last_commit(before: Commit, state: Json) -> Commit:
