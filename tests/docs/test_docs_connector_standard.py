@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from servicetsunami.sdk.testing import FeedContract, SinkContract, SourceContract
+from servicetsunami.sdk.testing import FeedContract, SinkContract, SourceContract, WarehouseContract
 
 PAGE = Path(__file__).parents[2] / "docs/reference/connector-standard.md"
 
@@ -19,7 +19,13 @@ def rows_under(title: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize(
-    ("title", "suite"), [("Connectors", SourceContract), ("Change feeds", FeedContract), ("Sinks", SinkContract)]
+    ("title", "suite"),
+    [
+        ("Connectors", SourceContract),
+        ("Change feeds", FeedContract),
+        ("Sinks", SinkContract),
+        ("Warehouses", WarehouseContract),
+    ],
 )
 def test_the_standard_has_a_row_for_every_check(title: str, suite: type) -> None:
     checks = {name: inspect.getdoc(getattr(suite, name)) for name in dir(suite) if name.startswith("test_")}
@@ -30,6 +36,6 @@ def test_the_standard_has_a_row_for_every_check(title: str, suite: type) -> None
     assert len(rows) == len(checks), "a check has two rows"
 
 
-@pytest.mark.parametrize("title", ["Connectors", "Change feeds", "Sinks"])
+@pytest.mark.parametrize("title", ["Connectors", "Change feeds", "Sinks", "Warehouses"])
 def test_every_row_of_the_standard_gives_a_reason(title: str) -> None:
     assert [row[0] for row in rows_under(title) if not row[2].endswith(".")] == []

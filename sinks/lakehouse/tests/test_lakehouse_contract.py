@@ -9,11 +9,19 @@ from typing import Any
 
 import pytest
 
-from servicetsunami.sdk.testing import SinkContract
+from servicetsunami.sdk.testing import SinkContract, WarehouseContract
 from servicetsunami_sink_lakehouse import LakehouseSink
 
 
 class TestLakehouseContract(SinkContract):
+    sink = LakehouseSink
+
+    @pytest.fixture
+    def config(self) -> Mapping[str, Any]:
+        return {}
+
+
+class TestLakehouseWarehouse(WarehouseContract):
     sink = LakehouseSink
 
     @pytest.fixture

@@ -17,6 +17,7 @@ from servicetsunami.sdk.testing.feed import FeedContract
 from servicetsunami.sdk.testing.probe import SinkProbe, SourceProbe, failing_checks
 from servicetsunami.sdk.testing.sink import SinkContract
 from servicetsunami.sdk.testing.source import SourceContract
+from servicetsunami.sdk.testing.warehouse import WarehouseContract
 
 __all__ = [
     "FeedContract",
@@ -26,5 +27,6 @@ __all__ = [
     "SinkProbe",
     "SourceContract",
     "SourceProbe",
+    "WarehouseContract",
     "failing_checks",
 ]

@@ -34,7 +34,7 @@ from servicetsunami.sdk.testing.context import LocalContext
 Row = dict[str, Any]
 
 # The suites import this module first, so that a failed check of theirs shows the values it compared.
-for _suite in ("source", "settled", "feed", "feedstates", "sink"):
+for _suite in ("source", "settled", "feed", "feedstates", "sink", "warehouse"):
     pytest.register_assert_rewrite(f"servicetsunami.sdk.testing.{_suite}")
 
 

@@ -14,7 +14,8 @@ from servicetsunami.sdk.sql import guard_databricks, quote_path
 from servicetsunami.sdk.testing.probe import Row, SinkProbe
 
 # This module is imported before those, so that a failed check of theirs shows the values it compared.
-pytest.register_assert_rewrite(*(f"servicetsunami.sdk.testing.sink{part}" for part in ("changes", "limits", "schemas")))
+for _part in ("sinkchanges", "sinklimits", "sinkschemas", "warehouseviews"):
+    pytest.register_assert_rewrite(f"servicetsunami.sdk.testing.{_part}")
 
 
 class SinkAccess:
