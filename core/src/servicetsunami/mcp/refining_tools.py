@@ -36,7 +36,7 @@ def transform_text(result: TransformResult) -> str:
     lines = [_outcome(result), problem_text(result.problem) if result.problem else ""]
     lines += [_rule(rule) for rule in result.rules]
     if result.quarantine_table:
-        lines.append(f"{result.quarantined:,} rows are set aside in {result.quarantine_table}.")
+        lines.append(f"Set aside in {result.quarantine_table}: {result.quarantined:,}.")
     if result.after is not None:
         header = [f"{one.name} {one.type}" for one in result.after.columns]
         lines.append(pipe_table(header, result.after.rows[:_MOST_SHOWN]))

@@ -57,6 +57,13 @@ def show_source_tables(screen: Screen, result: SourceTables) -> None:
     _more(screen, len(result.tables), result.total, result.next_cursor)
 
 
+def _identity(result: TableDescription) -> tuple[str, ...]:
+    """Tell what identifies rows and which version this is; a view has neither."""
+    if result.table.kind == "view":
+        return (f"a view: {result.definition}",)
+    return (f"key {', '.join(result.key)}" if result.key else "no key", f"version {result.version}")
+
+
 def show_description(screen: Screen, result: TableDescription) -> None:
     """Show all about one table."""
     table = result.table
@@ -64,8 +71,7 @@ def show_description(screen: Screen, result: TableDescription) -> None:
     facts = [
         f"{table.rows:,} rows" if table.rows is not None else "",
         size(table.size_bytes) if table.size_bytes is not None else "",
-        f"key {', '.join(result.key)}" if result.key else "no key",
-        f"version {result.version}",
+        *_identity(result),
         table.comment,
     ]
     screen.line(", ".join(fact for fact in facts if fact))

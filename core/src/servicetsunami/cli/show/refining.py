@@ -28,7 +28,7 @@ def show_transform(screen: Screen, result: TransformResult) -> None:
             ((one.name, one.action, thousands(one.violations)) for one in result.checks),
         )
     if result.quarantine_table:
-        screen.line(f"{thousands(result.quarantined)} rows are set aside in {result.quarantine_table}.")
+        screen.line(f"Set aside in {result.quarantine_table}: {thousands(result.quarantined)}.")
     if result.after is not None:
         screen.line()
         screen.table([one.name for one in result.after.columns], result.after.rows)

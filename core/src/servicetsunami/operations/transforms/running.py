@@ -240,14 +240,22 @@ def _outcome(last: Commit, mode: Mode, counts: Counts | None, written: int = 0) 
 def notes_of(counts: Counts) -> list[str]:
     """Say what a person should know of what was counted."""
     notes = [
-        f"{rule.failed:,} values of {', '.join(rule.columns)} could not be read ({rule.op})."
+        f"{_told(rule.failed, 'value')} of {', '.join(rule.columns)} could not be read ({rule.op})."
         for rule in counts.rules
         if rule.failed
     ]
-    notes += [f"{one.violations:,} rows fail the check {one.name}." for one in counts.checks if one.violations]
+    notes += [
+        f"The check {one.name} fails in {_told(one.violations, 'row')}." for one in counts.checks if one.violations
+    ]
     if counts.rescued:
-        notes.append(f"{counts.rescued:,} rows of the source have cells that did not fit; its `_rescued` keeps them.")
+        notes.append(
+            f"{_told(counts.rescued, 'row')} of the source had cells that did not fit; its `_rescued` keeps them."
+        )
     return notes
+
+
+def _told(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _taken(table: TableName, why: str) -> ConfigError:
@@ -260,7 +268,7 @@ def _taken(table: TableName, why: str) -> ConfigError:
 
 
 def _failed(table: TableName, found: CheckCount) -> DataError:
-    rows = f" in {found.violations:,} rows" if found.violations else ""
+    rows = f" in {_told(found.violations, 'row')}" if found.violations else ""
     return DataError(
         f"the check {found.name} fails{rows}, so {table} is left as it was",
         code="quality_check_failed",
