@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from servicetsunami.sdk import DELETED_AT
+from servicetsunami.sdk.delta import STAGED_OP, STAGED_UNCHANGED, Column
 from servicetsunami.sdk.sql import quote_identifier
-from servicetsunami_sink_lakehouse.changes import STAGED_OP, STAGED_UNCHANGED
-from servicetsunami_sink_lakehouse.columns import Column
 from servicetsunami_sink_lakehouse.keyed import PLACE, KeyedChange, key_of, placed, same_key
 from servicetsunami_sink_lakehouse.log import Change
 from servicetsunami_sink_lakehouse.parts import Part

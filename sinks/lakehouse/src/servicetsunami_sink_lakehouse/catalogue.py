@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from servicetsunami.sdk import ColumnDetails, Json, NotFound, TableDetails, TableName, TableSummary, nearest
+from servicetsunami.sdk.delta import from_arrow, to_databricks
 from servicetsunami.sdk.sql import guard_databricks
-from servicetsunami_sink_lakehouse.delta_types import from_arrow, to_databricks
 from servicetsunami_sink_lakehouse.folders import LAYERS, Folders
 from servicetsunami_sink_lakehouse.log import history
 from servicetsunami_sink_lakehouse.snapshot import Snapshot, open_snapshot

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from servicetsunami.sdk import Commit, Load, TsunamiError
+from servicetsunami.sdk.delta import arrow_schema, evolved, landing
 from servicetsunami_sink_lakehouse import log
-from servicetsunami_sink_lakehouse.changes import landing
-from servicetsunami_sink_lakehouse.columns import arrow_schema, evolved
 from servicetsunami_sink_lakehouse.disk import link_into, make_folder, remove_folder, sync_folder
 from servicetsunami_sink_lakehouse.failures import on_disk
 from servicetsunami_sink_lakehouse.parts import Part, part_of

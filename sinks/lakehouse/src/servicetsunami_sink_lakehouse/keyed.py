@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
+from servicetsunami.sdk.delta import Column, arrow_schema
 from servicetsunami.sdk.sql import quote_identifier
-from servicetsunami_sink_lakehouse.columns import Column, arrow_schema
 from servicetsunami_sink_lakehouse.failures import on_disk
 from servicetsunami_sink_lakehouse.log import Change
 from servicetsunami_sink_lakehouse.parts import Part, PartsWriter

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from servicetsunami.sdk import Commit, Json, TransientError, TsunamiError
-from servicetsunami_sink_lakehouse.columns import Column
+from servicetsunami.sdk.delta import Column
 from servicetsunami_sink_lakehouse.disk import make_folder, publish, sync_folder
 from servicetsunami_sink_lakehouse.failures import on_disk
 from servicetsunami_sink_lakehouse.folders import LOG

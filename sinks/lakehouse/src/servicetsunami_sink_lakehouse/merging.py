@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
+from servicetsunami.sdk.delta import Column
 from servicetsunami.sdk.sql import quote_identifier
-from servicetsunami_sink_lakehouse.columns import Column
 from servicetsunami_sink_lakehouse.keyed import PLACE, KeyedChange, key_of, placed, same_key
 from servicetsunami_sink_lakehouse.log import Change
 from servicetsunami_sink_lakehouse.parts import Part

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from servicetsunami.sdk.delta import STAGED_OP, STAGED_UNCHANGED, Column
 from servicetsunami.sdk.sql import quote_identifier
-from servicetsunami_sink_lakehouse.changes import STAGED_OP, STAGED_UNCHANGED
-from servicetsunami_sink_lakehouse.columns import Column
 from servicetsunami_sink_lakehouse.keyed import PLACE, key_of, same_key
 from servicetsunami_sink_lakehouse.scan import sql, text_literal
 

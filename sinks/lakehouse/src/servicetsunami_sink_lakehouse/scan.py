@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from servicetsunami.sdk.delta import Column, to_duckdb
 from servicetsunami.sdk.sql import quote_identifier
-from servicetsunami_sink_lakehouse.columns import Column
-from servicetsunami_sink_lakehouse.delta_types import to_duckdb
 
 if TYPE_CHECKING:
     import duckdb

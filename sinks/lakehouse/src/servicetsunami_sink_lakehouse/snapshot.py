@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from servicetsunami.sdk import Commit
-from servicetsunami_sink_lakehouse.columns import Column
+from servicetsunami.sdk.delta import Column
 from servicetsunami_sink_lakehouse.failures import on_disk
 from servicetsunami_sink_lakehouse.folders import LOG
 

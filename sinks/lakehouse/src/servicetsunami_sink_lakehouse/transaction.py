@@ -9,14 +9,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from servicetsunami.sdk import Commit, ConfigError, Json, Load, Transaction, TsunamiError
+from servicetsunami.sdk.delta import Column, evolved, landing, lowered, row_of, with_changes
 from servicetsunami_sink_lakehouse import log
 from servicetsunami_sink_lakehouse.applying import Apply
-from servicetsunami_sink_lakehouse.changes import landing, row_of, with_changes
-from servicetsunami_sink_lakehouse.columns import Column, evolved
-from servicetsunami_sink_lakehouse.delta_types import to_arrow
 from servicetsunami_sink_lakehouse.failures import on_disk
 from servicetsunami_sink_lakehouse.keyed import KeyedChange, delete
-from servicetsunami_sink_lakehouse.lowering import lower_array
 from servicetsunami_sink_lakehouse.merging import Merge
 from servicetsunami_sink_lakehouse.parts import Part, PartsWriter
 from servicetsunami_sink_lakehouse.snapshot import Snapshot, open_snapshot
@@ -49,7 +46,7 @@ class LakehouseTransaction(Transaction):
             self._columns = evolved(self._columns, landing(self._load, batch.schema), self._load.evolve)
             self._seen = batch.schema
         with self._writing():
-            rows = _lowered(row_of(self._load, batch), self._columns)
+            rows = lowered(row_of(self._load, batch), self._columns)
             self._writer.write(with_changes(rows, batch) if self._load.mode == "apply" else rows)
 
     def commit(self, seq: int, state: Json) -> None:
@@ -120,22 +117,3 @@ class LakehouseTransaction(Transaction):
 
     def _allowed(self, snapshot: Snapshot, columns: tuple[Column, ...]) -> tuple[Column, ...]:
         return evolved(snapshot.columns, columns, self._load.evolve) if snapshot.exists else columns
-
-
-def _lowered(batch: pa.RecordBatch, columns: Sequence[Column]) -> pa.RecordBatch:
-    """Return the batch under the table's names, its values lowered, nulls in the table's type."""
-    known = {column.name.casefold(): column for column in columns}
-    arrays, names = [], []
-    for field, values in zip(batch.schema, batch.columns, strict=True):
-        column = known[field.name.casefold()]
-        arrays.append(_typed(lower_array(values), column, is_null=pa.types.is_null(field.type)))
-        names.append(column.name)
-    return pa.RecordBatch.from_arrays(arrays, names=names)
-
-
-def _typed(values: pa.Array, column: Column, *, is_null: bool) -> pa.Array:
-    """Return the values in the table's type, if it is a wider one; nested ones keep theirs and are cast when read."""
-    kind = to_arrow(column.type)
-    if is_null:
-        return pa.nulls(len(values), kind)
-    return values if values.type.equals(kind) or pa.types.is_nested(kind) else values.cast(kind)

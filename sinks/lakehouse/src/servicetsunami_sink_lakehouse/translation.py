@@ -15,10 +15,9 @@ from sqlglot.optimizer.qualify import qualify
 from sqlglot.schema import MappingSchema
 
 from servicetsunami.sdk import ConfigError, TableName, nearest
+from servicetsunami.sdk.delta import Column, to_databricks
 from servicetsunami.sdk.sql import quote_identifier
 from servicetsunami.sdk.sql.databricks_dialect import GuardedDatabricks
-from servicetsunami_sink_lakehouse.columns import Column
-from servicetsunami_sink_lakehouse.delta_types import to_databricks
 from servicetsunami_sink_lakehouse.functions import ANSWERED, NAMED
 from servicetsunami_sink_lakehouse.refusals import unsupported
 from servicetsunami_sink_lakehouse.rewriting import rewrite
@@ -33,11 +32,7 @@ def translate(query: str, catalog: str, tables: Tables, most_rows: int) -> str:
     Raises `ConfigError` with code `sql_unsupported`, or `column_not_found` with near names.
     """
     try:
-        tree = sqlglot.parse_one(query, dialect=GuardedDatabricks)
-        _refuse_unknown(tree)
-        _name_outputs(tree)
-        typed = _typed(tree, catalog, tables)
-        rewritten = rewrite(typed)
+        rewritten = rewritten_for_duckdb(sqlglot.parse_one(query, dialect=GuardedDatabricks), catalog, tables)
         if isinstance(rewritten, exp.Query) and not rewritten.args.get("limit"):
             rewritten = rewritten.limit(most_rows, copy=False)
         return rewritten.sql(dialect="duckdb")
@@ -45,6 +40,13 @@ def translate(query: str, catalog: str, tables: Tables, most_rows: int) -> str:
         raise _unresolved(error, tables) from error
     except (SqlglotError, RecursionError) as error:
         raise unsupported("this query as a whole", "write it simpler") from error
+
+
+def rewritten_for_duckdb(tree: exp.Expr, catalog: str, tables: Tables) -> exp.Expr:
+    """Return a query's tree as DuckDB is to answer it; raises what `translate` raises, and what sqlglot does."""
+    _refuse_unknown(tree)
+    _name_outputs(tree)
+    return rewrite(_typed(tree, catalog, tables))
 
 
 def _refuse_unknown(tree: exp.Expr) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from servicetsunami.sdk import DELETED_AT, ConfigError, DataError, Evolve
-from servicetsunami_sink_lakehouse.delta_types import DeltaType, delta_field, from_arrow, to_arrow, to_databricks
-from servicetsunami_sink_lakehouse.lowering import lower_type
-from servicetsunami_sink_lakehouse.widening import WidensError, unify
+from servicetsunami.sdk.delta.lowering import lower_type
+from servicetsunami.sdk.delta.types import DeltaType, delta_field, from_arrow, to_arrow, to_databricks
+from servicetsunami.sdk.delta.widening import WidensError, unify
+from servicetsunami.sdk.errors import ConfigError, DataError
+from servicetsunami.sdk.items import DELETED_AT
+from servicetsunami.sdk.sink import Evolve
 
 _SOURCE_TYPE = "servicetsunami.source_type"
 _NULLABLE = "servicetsunami.nullable"

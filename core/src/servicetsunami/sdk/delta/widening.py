@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from servicetsunami_sink_lakehouse.delta_types import DeltaType, decimal_of
+from servicetsunami.sdk.delta.types import DeltaType, decimal_of
 
 _CHAINS = (("byte", "short", "integer", "long"), ("float", "double"), ("date", "timestamp_ntz"))
 _DIGITS = {"byte": 10, "short": 10, "integer": 10, "long": 20}

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from servicetsunami.sdk import DELETED_AT, OP, UNCHANGED, DataError, Load
-from servicetsunami_sink_lakehouse.columns import Column, columns_of
-from servicetsunami_sink_lakehouse.lowering import lower_array
+from servicetsunami.sdk.delta.columns import Column, columns_of
+from servicetsunami.sdk.delta.lowering import lower_array
+from servicetsunami.sdk.errors import DataError
+from servicetsunami.sdk.items import DELETED_AT, OP, UNCHANGED
+from servicetsunami.sdk.sink import Load
 
 STAGED_OP = "__ts_op"
 STAGED_UNCHANGED = "__ts_unchanged"

@@ -1,6 +1,6 @@
 """Brings Arrow types and values into what Delta can hold, without changing what they say.
 
-The table of what becomes what is in the README of this distribution. The type that a column had is kept in the
+What becomes what is a table in the README of the lakehouse. The type that a column had is kept in the
 metadata of its field.
 """
 
@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from servicetsunami.sdk import DataError
-from servicetsunami_sink_lakehouse.iso8601 import duration_text, interval_text
+from servicetsunami.sdk.delta.iso8601 import duration_text, interval_text
+from servicetsunami.sdk.errors import DataError
 
 _WIDER_INTEGER = {pa.uint8(): pa.int16(), pa.uint16(): pa.int32(), pa.uint32(): pa.int64()}
 _DECIMAL_OF_UINT64 = pa.decimal128(20, 0)
@@ -20,7 +20,7 @@ _MOST_DIGITS = 38
 
 
 def lower_type(kind: pa.DataType) -> pa.DataType:
-    """Return the type a column of `kind` has in the lakehouse."""
+    """Return the type a column of `kind` has in a Delta table."""
     if isinstance(kind, pa.BaseExtensionType):
         return pa.string() if _is_uuid(kind) else lower_type(kind.storage_type)
     if pa.types.is_nested(kind):
@@ -39,7 +39,7 @@ def lower_array(array: pa.Array) -> pa.Array:
         return _lower_values(array, target)
     except pa.ArrowInvalid as error:
         raise DataError(
-            f"a value of type {array.type} does not fit {target}, the widest type the lakehouse has for it",
+            f"a value of type {array.type} does not fit {target}, the widest type a Delta table has for it",
             code="value_out_of_range",
             fix="cast the column to text at the source",
         ) from error
@@ -76,7 +76,7 @@ def _lower_nested_type(kind: pa.DataType) -> pa.DataType:
         return pa.struct(fields) if fields else pa.string()
     if pa.types.is_union(kind):
         raise DataError(
-            "a union type has no place in the lakehouse", code="type_unsupported", fix="cast the column to text"
+            "a union type has no place in a Delta table", code="type_unsupported", fix="cast the column to text"
         )
     return pa.list_(pa.field("element", lower_type(kind.value_type)))
 
