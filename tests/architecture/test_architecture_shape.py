@@ -13,7 +13,14 @@ from servicetsunami import sdk
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [
     path
-    for pattern in ("core/src", "connectors/*/src", "connectors_contrib/*/src", "sinks/*/src", "docs/examples/*/src")
+    for pattern in (
+        "core/src",
+        "connectors/*/src",
+        "connectors_contrib/*/src",
+        "lookalike/src",
+        "sinks/*/src",
+        "docs/examples/*/src",
+    )
     for root in ROOT.glob(pattern)
     for path in sorted(root.rglob("*.py"))
 ]
@@ -70,7 +77,7 @@ def test_a_check_is_switched_off_at_most_once_in_2000_lines() -> None:
 def test_no_folder_of_tests_is_a_package() -> None:
     packages = [
         p
-        for pattern in ("tests", "connectors/*/tests", "sinks/*/tests")
+        for pattern in ("tests", "connectors/*/tests", "lookalike/tests", "sinks/*/tests")
         for p in ROOT.glob(f"{pattern}/**/__init__.py")
     ]
 

@@ -61,7 +61,7 @@ def listing(wheels: list[Path], broken: Path, tmp_path_factory: pytest.TempPathF
 def test_every_member_has_a_wheel_with_its_licence(wheels: list[Path]) -> None:
     members = [
         path.parent
-        for pattern in ("core", "connectors/*", "connectors_contrib/*", "sinks/*")
+        for pattern in ("core", "lookalike", "connectors/*", "connectors_contrib/*", "sinks/*")
         for path in ROOT.glob(f"{pattern}/pyproject.toml")
     ]
 

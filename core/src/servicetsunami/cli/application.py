@@ -122,6 +122,7 @@ def _add_administration() -> None:
 
 tsunami.command()(serving.demo)
 tsunami.command()(serving.serve)
+tsunami.command()(serving.lookalike)
 tsunami.command()(clients.install)
 tsunami.command()(clients.uninstall)
 tsunami.command()(sources.connect)

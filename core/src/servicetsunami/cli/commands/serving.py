@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import suppress
+from importlib import import_module
+from threading import Event
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -92,6 +95,31 @@ def demo(
     from servicetsunami.cli.demo import run_demo
 
     run_demo(keep=keep, postgres_url=postgres_url)
+
+
+def lookalike(
+    port: Annotated[int, typer.Option(help="Port to serve on; by default one that is free.")] = 0,
+) -> None:
+    """Serve a stand-in for a Databricks workspace on this machine, to try things out without an account.
+
+    Prints what a client needs to know as lines for the environment. Nothing stays behind.
+    """
+    try:
+        module = import_module("servicetsunami_lookalike")
+    except ModuleNotFoundError:
+        from servicetsunami.sdk import ConfigError
+
+        raise ConfigError(
+            "the look-alike of a Databricks workspace is not installed",
+            code="lookalike_missing",
+            fix="pip install servicetsunami-lookalike",
+        ) from None
+    with module.Lookalike(port) as server:
+        for name, value in server.environment().items():
+            typer.echo(f"export {name}={value}")
+        typer.echo("serving until Ctrl-C", err=True)
+        with suppress(KeyboardInterrupt):
+            Event().wait()
 
 
 def open_settings(given: list[tuple[str, str]]) -> dict[str, str]:

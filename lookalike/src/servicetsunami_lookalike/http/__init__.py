@@ -1,0 +1,1 @@
+"""The HTTP face: routes, and the protocols behind them."""
