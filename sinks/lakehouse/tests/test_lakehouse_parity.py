@@ -231,6 +231,10 @@ EXACT: list[tuple[str, Any]] = [
     ("SELECT collect_list(n) FROM bronze.t WHERE id > 99", [([],)]),
     ("SELECT bool_and(ok), bool_or(ok) FROM bronze.t", [(False, True)]),
     ("SELECT max_by(name, n), min_by(name, n) FROM bronze.t", [("bob", "Zoë")]),
+    (
+        "SELECT max_by(x, y), min_by(x, y) FROM VALUES (1, NULL), (0, 'a'), (-1, NULL), (NULL, 'b') AS v(y, x)",
+        [(None, None)],
+    ),
     ("SELECT approx_count_distinct(n) FROM bronze.t", [(3,)]),
     ("SELECT stddev(n) FROM bronze.t WHERE id < 3", [(7.0710678118654755,)]),
     ("SELECT ok, count(*) FROM bronze.t GROUP BY ALL ORDER BY ok", [(None, 1), (False, 1), (True, 2)]),

@@ -202,6 +202,11 @@ def _median(node: exp.Median) -> exp.Expression:
     return exp.Median(this=cast(node.this.copy(), "DOUBLE"))
 
 
+def _at_extreme(name: str) -> Callable[[Any], exp.Expression]:
+    """Keep a null that stands beside the extreme value: DuckDB's plain arg_max passes it over."""
+    return lambda node: call(name, node.this, node.expression)
+
+
 def _percentile(node: exp.Quantile) -> exp.Expression:
     return call("quantile_cont", cast(node.this.copy(), "DOUBLE"), node.args["quantile"])
 
@@ -243,6 +248,8 @@ STEPS: dict[type, Callable[[Any], exp.Expression | None]] = {
     exp.CountIf: _count_if,
     exp.ApproxDistinct: _count_distinct,
     exp.Median: _median,
+    exp.ArgMax: _at_extreme("arg_max_null"),
+    exp.ArgMin: _at_extreme("arg_min_null"),
     exp.Quantile: _percentile,
     exp.WithinGroup: _percentile_within,
     exp.ArrayAgg: _collected(distinct=False),
