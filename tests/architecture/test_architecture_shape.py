@@ -29,7 +29,8 @@ MACHINE = re.compile(r"(?<![\w.])/(?:work|root|home/\w+)/|localhost:\d+/simple|f
 PUBLIC_SDK = """
     API_VERSION AccessToken Address ArrowStream AuthError Cancelled Capability ChangeFeed Changes Checkpoint
     ColumnDetails Commit Config ConfigError Context DELETED_AT DataError Deletes ENTRY_POINT_GROUP Evolve
-    FileEntry Hooks Item Json Load Manifest NotFound OP PermanentError PermissionDenied Problem QueryLimits
+    FileEntry Hooks Item Json Load Manifest NotFound NotebookLanguage NotebookPlace Notebooks OP
+    PermanentError PermissionDenied Problem Provisions QueryLimits
     Queryable RESCUED RateLimited Read Rows SignIn Sink Source Split Splittable Stream TableDetails TableName
     TableSummary TokenRequest Transaction TransientError TsunamiError UNCHANGED Uploads Views Warehouse Watermark
     WriteMode capabilities hookimpl hookspec manifest nearest secret_fields

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import duckdb
@@ -32,6 +32,7 @@ class Operation:
     """Rows that were fetched."""
     compressed: bool = False
     by_link: bool = False
+    most_rows: int | None = None
 
     def start(self, delay: float = 0.0) -> None:
         """Begin; `delay` makes it a slow one."""
@@ -63,7 +64,8 @@ class Operation:
             if delay:
                 self._woken.wait(delay)
             if self._stop is None:
-                self.answer = run(self.session, self.text, self.parameters, self._cursor)
+                answer = run(self.session, self.text, self.parameters, self._cursor)
+                self.answer = replace(answer, rows=answer.rows.slice(0, self.most_rows))
             self.state = self._stop or "finished"
         except SqlError as error:
             self.error = error

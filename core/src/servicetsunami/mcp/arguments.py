@@ -163,6 +163,14 @@ class CreateGoldView(TenantArguments):
     comment: Annotated[str, Field(max_length=1000, description="What it tells, for those who find it.")] = ""
 
 
+class CreateNotebook(TenantArguments):
+    """Arguments of create_notebook."""
+
+    name: Annotated[str, Field(description="Such as monthly signups.")]
+    cells: Annotated[list[str], Field(min_length=1, max_length=100, description="Source of each cell, in order.")]
+    language: Literal["sql", "python"] = "sql"
+
+
 class OneRun(Arguments):
     """Arguments of a tool about one run."""
 

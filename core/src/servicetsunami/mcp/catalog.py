@@ -18,7 +18,7 @@ from servicetsunami.mcp.connecting import (
 from servicetsunami.mcp.spec import Catalog, ToolSpec
 from servicetsunami.mcp.wire import wire_json
 from servicetsunami.operations.sync import SYNC_MODES
-from servicetsunami.sdk import ChangeFeed, Queryable, Sink, Uploads, Views
+from servicetsunami.sdk import ChangeFeed, Notebooks, Queryable, Sink, Uploads, Views
 
 if TYPE_CHECKING:
     from servicetsunami.operations.app import App
@@ -72,6 +72,8 @@ def _general(
     refining = [refining_tools.TRANSFORM_TO_SILVER] if warehouse else []
     if warehouse is not None and issubclass(warehouse, Views):
         refining.append(refining_tools.CREATE_GOLD_VIEW)
+    if warehouse is not None and issubclass(warehouse, Notebooks):
+        refining.append(refining_tools.CREATE_NOTEBOOK)
     queryable = any(issubclass(cls, Queryable) for cls in connectors.values())
     return [
         tools.LIST_CONNECTIONS,

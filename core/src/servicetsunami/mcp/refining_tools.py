@@ -1,14 +1,15 @@
-"""The tools that make silver of bronze, and gold of silver."""
+"""The tools that make silver of bronze, gold of silver, and notebooks of both."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from servicetsunami.mcp.arguments import CreateGoldView, TransformToSilver
+from servicetsunami.mcp.arguments import CreateGoldView, CreateNotebook, TransformToSilver
 from servicetsunami.mcp.spec import Hints, ToolCall, ToolSpec
 from servicetsunami.mcp.text import pipe_table, problem_text
 from servicetsunami.operations.gold import ViewResult, create_gold_view
 from servicetsunami.operations.models import RunView
+from servicetsunami.operations.notebooks import NotebookResult, create_notebook
 from servicetsunami.operations.transforms import TransformResult, Wish, preview_transform, transform_to_silver
 from servicetsunami.operations.transforms.models import RuleCount
 
@@ -29,6 +30,15 @@ async def _transform(call: ToolCall, given: TransformToSilver) -> TransformResul
 
 async def _create_view(call: ToolCall, given: CreateGoldView) -> ViewResult:
     return await create_gold_view(call.app, call.caller, given.name, given.sql, comment=given.comment)
+
+
+async def _create_notebook(call: ToolCall, given: CreateNotebook) -> NotebookResult:
+    return await create_notebook(call.app, call.caller, given.name, given.cells, language=given.language)
+
+
+def notebook_text(result: NotebookResult) -> str:
+    """Say where a notebook is."""
+    return f"{result.path}: created, {result.cells} cells, none of them run. Open it at {result.url}."
 
 
 def transform_text(result: TransformResult) -> str:
@@ -102,4 +112,20 @@ CREATE_GOLD_VIEW = ToolSpec(
     text=view_text,
     scope="sync",
     hints=Hints(destructive=True, idempotent=True),
+)
+
+CREATE_NOTEBOOK = ToolSpec(
+    name="create_notebook",
+    title="Create a notebook",
+    description=(
+        "Keep SQL or Python as a notebook in the workspace of the warehouse, for people to open and run. Nothing of it "
+        "is run now. One of that name is not replaced."
+    ),
+    arguments=CreateNotebook,
+    result=NotebookResult,
+    told=("path", "url"),
+    run=_create_notebook,
+    text=notebook_text,
+    scope="sync",
+    hints=Hints(destructive=False, idempotent=False),
 )

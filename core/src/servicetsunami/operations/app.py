@@ -34,8 +34,9 @@ from servicetsunami.runtime import (
     live_secrets,
     refuse_unserved,
     roots_for,
+    sink_settings,
 )
-from servicetsunami.sdk import Config, ConfigError, Sink, Source, Warehouse
+from servicetsunami.sdk import Config, ConfigError, Sink, Source, Warehouse, secret_fields
 
 if TYPE_CHECKING:
     from servicetsunami.sdk.http import HttpClient
@@ -51,7 +52,7 @@ class App:
         self.plugins = plugins
         self.records = records
         self.presence = presence
-        self.redactor = Redactor(live_secrets(self.settings))
+        self.redactor = Redactor((*live_secrets(self.settings), *self._sink_secrets()))
         self.workers = Workers(self.settings, self.redactor)
         self.events = Events()
         self.access_tokens = AccessTokens(self)
@@ -99,7 +100,17 @@ class App:
 
     def _sink(self, tenant: str, cancel: threading.Event) -> Sink[Any]:
         cls = self.plugins.sink(self.sink_name)
-        return cls(cls.config_type(), self._context(tenant, cls.name, cancel))
+        return cls(_parsed(cls, self._sink_config(cls)), self._context(tenant, cls.name, cancel))
+
+    def _sink_config(self, cls: type[Sink[Any]]) -> dict[str, str]:
+        return sink_settings(self.settings, cls.name, cls.config_type.model_fields)
+
+    def _sink_secrets(self) -> list[str]:
+        cls = self.plugins.sinks.get(self.sink_name)
+        if cls is None:
+            return []
+        given = self._sink_config(cls)
+        return [given[name] for name in secret_fields(cls.config_type) if name in given]
 
     def open_warehouse(self, tenant: str, cancel: threading.Event) -> tuple[Sink[Any], Warehouse]:
         """Make an instance of the active sink to be queried, as sink and as warehouse; the caller closes it."""
@@ -117,7 +128,9 @@ class App:
         from servicetsunami.sync.workers import Spec
 
         cls = self.plugins.sink(self.sink_name)
-        return self.workers.ask(Spec(cls, {}, tenant, "", self._folder(tenant, cls.name), self._policy), cancel)
+        config, known = self._sink_config(cls), tuple(self._sink_secrets())
+        folder = self._folder(tenant, cls.name)
+        return self.workers.ask(Spec(cls, config, tenant, "", folder, self._policy, known), cancel)
 
     def http_of(self, tenant: str, base_url: str) -> HttpClient:
         """Return a client for requests of the host itself, on behalf of a tenant; the caller closes it."""
@@ -154,7 +167,7 @@ class App:
         await self.records.close()
 
 
-def _parsed(cls: type[Source[Any]], config: Mapping[str, Any]) -> Config:
+def _parsed(cls: type[Source[Any] | Sink[Any]], config: Mapping[str, Any]) -> Config:
     try:
         return cls.config_type.model_validate(dict(config))
     except ValidationError as error:

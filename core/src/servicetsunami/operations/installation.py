@@ -6,6 +6,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +25,8 @@ from servicetsunami.operations.models import (
     TenantView,
 )
 from servicetsunami.operations.read_only import changing
-from servicetsunami.sdk import TsunamiError
+from servicetsunami.operations.threads import in_thread
+from servicetsunami.sdk import Provisions, Sink, TsunamiError
 
 if TYPE_CHECKING:
     from servicetsunami.operations.app import App
@@ -105,10 +107,33 @@ async def list_tenants(app: App) -> TenantList:
 
 
 @changing("no tenant was made")
-async def create_tenant(app: App, tenant_id: str, title: str = "") -> TenantView:
-    """Create a tenant, or return it if it exists."""
+async def create_tenant(app: App, tenant_id: str, title: str = "", *, dry_run: bool = False) -> TenantView:
+    """Create a tenant, or return it if it exists, and set it up in the warehouse where that takes more than a load.
+
+    With `dry_run` nothing is made; the statements that would be run are shown.
+    """
+    if dry_run:
+        shown = await in_thread(_provisioner(app, tenant_id, make=False))
+        return TenantView(tenant_id=tenant_id, title=title, statements=shown)
     tenant = await app.records.create_tenant(tenant_id, title)
-    return TenantView(tenant_id=tenant.id, title=tenant.title)
+    made = await in_thread(_provisioner(app, tenant.id, make=True))
+    return TenantView(tenant_id=tenant.id, title=tenant.title, statements=made)
+
+
+def _provisioner(app: App, tenant: str, *, make: bool) -> Callable[[threading.Event], tuple[str, ...]]:
+    """Return the work that sets a tenant up, or only tells how; of a sink that needs nothing there is nothing to do."""
+
+    def work(cancel: threading.Event) -> tuple[str, ...]:
+        if not issubclass(app.plugins.sinks.get(app.sink_name, Sink), Provisions):
+            return ()
+        with closing(app.open_sink(tenant, cancel)) as sink:
+            if not isinstance(sink, Provisions):
+                return ()
+            if make:
+                sink.provision()
+            return tuple(sink.provisioning())
+
+    return work
 
 
 async def rotate_keys(app: App) -> int:

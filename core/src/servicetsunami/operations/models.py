@@ -353,6 +353,9 @@ class TenantView(Result):
 
     tenant_id: str
     title: str = ""
+    statements: tuple[str, ...] = Field(
+        (), description="What sets the tenant up in the warehouse; of a dry run, what would."
+    )
 
 
 class TenantList(Result):

@@ -10,7 +10,7 @@ from servicetsunami.runtime.redaction import Redactor
 from servicetsunami.runtime.references import References
 from servicetsunami.runtime.roots import roots_for
 from servicetsunami.runtime.serving import active_sink, refuse_unserved
-from servicetsunami.runtime.settings import Settings, live_secrets, variable_of
+from servicetsunami.runtime.settings import Settings, live_secrets, sink_settings, variable_of
 from servicetsunami.sdk.files import open_in_root
 
 __all__ = [
@@ -29,5 +29,6 @@ __all__ = [
     "open_in_root",
     "refuse_unserved",
     "roots_for",
+    "sink_settings",
     "variable_of",
 ]

@@ -49,7 +49,7 @@ def _refuse_databricks(settings: Settings, installed: Collection[str]) -> None:
             f"{', '.join(given)} asks for Databricks, but no sink named databricks is installed, so nothing starts",
             code="sink_databricks_unavailable",
             field=given[0].lower(),
-            fix=f"install a Databricks sink, {instead}",
+            fix=f"pip install 'servicetsunami[databricks]', {instead}",
         )
     missing = _missing(settings)
     if missing:
@@ -62,4 +62,6 @@ def _refuse_databricks(settings: Settings, installed: Collection[str]) -> None:
 
 
 def _missing(settings: Settings) -> list[str]:
-    return [variable_of(name) for name in _DATABRICKS if not getattr(settings, name)]
+    by_oauth = settings.databricks_client_id and settings.databricks_client_secret
+    wanted = [name for name in _DATABRICKS if not (by_oauth and name == "databricks_token")]
+    return [variable_of(name) for name in wanted if not getattr(settings, name)]

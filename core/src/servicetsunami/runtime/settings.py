@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
@@ -21,6 +21,8 @@ _FOREIGN = frozenset(
         "api_base_url",
         "api_internal_key",
         "databricks_host",
+        "databricks_client_id",
+        "databricks_client_secret",
         "databricks_token",
         "databricks_warehouse_id",
         "mcp_port",
@@ -41,8 +43,19 @@ def _without_password(url: str | None) -> str | None:
     return url and _PASSWORD_IN_URL.sub(r"\1:***@", url)
 
 
+def _pairs(value: object) -> object:
+    """Read `a=b, c=d` as a mapping, since an environment variable has only text."""
+    if not isinstance(value, str):
+        return value
+    pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+    if not all(mark and name.strip() for name, mark, _ in pairs):
+        raise ValueError("write name=value, with commas between several")
+    return {name.strip(): text.strip() for name, _, text in pairs}
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_parts)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_parts)]
+Options = Annotated[Mapping[str, SecretStr], BeforeValidator(_pairs)]
 Url = Annotated[str | None, PlainSerializer(_without_password, when_used="json")]
 
 
@@ -64,6 +77,11 @@ class Settings(BaseModel):
         None,
         description="Sink to store rows in. By default `databricks` if it is installed and its three variables are "
         "set, else `lakehouse`.",
+    )
+    sink_options: Options = Field(
+        default_factory=dict,
+        description="Settings of the sink's own, as `name=value` with commas between, or a table in a file; what there "
+        "is says the README of the sink.",
     )
     records_url: Url = Field(
         None,
@@ -125,6 +143,10 @@ class Settings(BaseModel):
     api_internal_key: SecretStr | None = Field(None, description="Key for the system of record at `api_base_url`.")
     databricks_host: str | None = Field(None, description="Databricks workspace, such as `adb-1.azuredatabricks.net`.")
     databricks_token: SecretStr | None = Field(None, description="Access token for the Databricks workspace.")
+    databricks_client_id: str | None = Field(
+        None, description="Service principal of the Databricks workspace that signs in by OAuth, instead of a token."
+    )
+    databricks_client_secret: SecretStr | None = Field(None, description="Its OAuth secret.")
     databricks_warehouse_id: str | None = Field(None, description="SQL warehouse in the Databricks workspace.")
     read_only: bool = Field(
         False,
@@ -182,6 +204,20 @@ def variable_of(name: str) -> str:
 
 
 VARIABLES: Mapping[str, str] = {variable_of(name): name for name in Settings.model_fields}
+
+
+def sink_settings(settings: Settings, sink: str, known: Collection[str]) -> dict[str, str]:
+    """Return the settings of a sink: those of the host that are named after it, and those given as its options.
+
+    `known` are the names that the sink has. A value is as it is given to the sink, secrets too.
+    """
+    given = {name: getattr(settings, f"{sink}_{name}", None) for name in known}
+    named = {name: value for name, value in given.items() if value is not None}
+    return {name: _plain(value) for name, value in {**named, **settings.sink_options}.items()}
+
+
+def _plain(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
 def live_secrets(settings: Settings) -> Iterator[str]:

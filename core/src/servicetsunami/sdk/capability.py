@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from servicetsunami.sdk.config import secret_fields
 from servicetsunami.sdk.items import Json
-from servicetsunami.sdk.sink import Sink, Views, Warehouse
+from servicetsunami.sdk.sink import Notebooks, Provisions, Sink, Views, Warehouse
 from servicetsunami.sdk.source import ChangeFeed, Queryable, Source, Splittable, Uploads
 
 PluginClass = type[Source[Any]] | type[Sink[Any]]
@@ -29,6 +29,8 @@ class Capability(StrEnum):
     APPLY = "apply"
     WAREHOUSE = "warehouse"
     VIEWS = "views"
+    NOTEBOOKS = "notebooks"
+    PROVISION = "provision"
 
 
 _MIXINS: dict[type, Capability] = {
@@ -40,6 +42,8 @@ _MIXINS: dict[type, Capability] = {
     Sink: Capability.WRITE,
     Warehouse: Capability.WAREHOUSE,
     Views: Capability.VIEWS,
+    Notebooks: Capability.NOTEBOOKS,
+    Provisions: Capability.PROVISION,
 }
 
 

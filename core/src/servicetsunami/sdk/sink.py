@@ -189,6 +189,9 @@ class QueryLimits:
 class Warehouse(ABC):
     """A sink that can be asked. It takes only what the guard let through, never a string of SQL."""
 
+    computes_here: ClassVar[bool] = True
+    """Whether queries are computed on this machine; the host then runs them in a worker process, within limits."""
+
     @abstractmethod
     def tables(self, layer: str | None = None) -> Sequence[TableSummary]:
         """List the tenant's tables, by name; of one layer if given."""
@@ -221,3 +224,39 @@ class Views(ABC):
     @abstractmethod
     def drop_view(self, view: TableName) -> None:
         """Remove a view; raises `NotFound` where there is none."""
+
+
+class Provisions(ABC):
+    """A sink whose tenants need something made before their first load."""
+
+    @abstractmethod
+    def provisioning(self) -> Sequence[str]:
+        """Return what `provision` would run, in order, for people to read; changes nothing."""
+
+    @abstractmethod
+    def provision(self) -> None:
+        """Make what the tenant needs; what is there stays, so that it may be done again."""
+
+
+NotebookLanguage = Literal["sql", "python"]
+
+
+@dataclass(frozen=True)
+class NotebookPlace:
+    """Where a notebook was put."""
+
+    path: str
+    url: str
+    """Address at which people open it; it holds no secret."""
+
+
+class Notebooks(ABC):
+    """A warehouse that keeps notebooks."""
+
+    @abstractmethod
+    def create_notebook(self, name: str, language: NotebookLanguage, source: str) -> NotebookPlace:
+        """Keep a notebook of the tenant's under a name of letters, digits, spaces, `_` and `-`.
+
+        `source` is written as the warehouse has it: cells are parted by a line `-- COMMAND ----------` in SQL,
+        `# COMMAND ----------` in Python. Raises `ConfigError` with code `notebook_taken` where one has the name.
+        """

@@ -103,6 +103,7 @@ class _Service:
         session = self._workspace.session(_uuid(req.sessionHandle.sessionId))
         operation = Operation(session, req.statement, [_parameter(one) for one in req.parameters or ()])
         operation.compressed = bool(req.canDecompressLZ4Result)
+        operation.most_rows = req.resultRowLimit
         operation.by_link = bool(req.canDownloadResult)
         self._workspace.start(operation, self._delay)
         response = ttypes.TExecuteStatementResp(status=_ok(), operationHandle=_handle(operation))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,11 +40,14 @@ class Table:
     copied: set[str] = field(default_factory=set)
     history: list[dict[str, Any]] = field(default_factory=list)
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    columns: tuple[Column, ...] | None = None
+    """Its columns, once somebody asked; every version may have others."""
 
     def record(self, operation: str, **metrics: int) -> None:
         """Add a version."""
         told = {name: str(count) for name, count in metrics.items()}
         entry = {"version": len(self.history), "timestamp": time.time_ns() // 1000, "operation": operation}
+        self.columns = None
         self.history.append({**entry, "operationMetrics": told})
 
 
@@ -160,7 +163,14 @@ class Catalogs:
 
     def columns(self, name: Name) -> Sequence[Column]:
         """Return the columns of a table or view, with their types and comments."""
-        comments = {} if name[1] == SCRATCH else self.table(name).column_comments
+        if name[1] == SCRATCH:
+            return self._columns(name, {})
+        table = self.table(name)
+        if table.columns is None:
+            table.columns = self._columns(name, table.column_comments)
+        return table.columns
+
+    def _columns(self, name: Name, comments: Mapping[str, str]) -> tuple[Column, ...]:
         required = self._required(name)
         cursor = self.cursor()
         schema = cursor.sql(words("SELECT * FROM", quoted(name))).limit(0).to_arrow_table().schema

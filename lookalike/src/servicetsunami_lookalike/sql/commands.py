@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from servicetsunami_lookalike.sql import describing, granting, moving
+from servicetsunami_lookalike.sql import cloning, describing, granting, moving
 from servicetsunami_lookalike.sql.copying import copy_into
 from servicetsunami_lookalike.sql.session import Answer, Session, nothing
 
@@ -138,6 +138,10 @@ _COMMANDS = (
     _command(r"SHOW COLUMNS (?:IN|FROM) (?P<name>NAME)", lambda s, m: describing.show_columns(s, m["name"])),
     _command(r"SHOW TBLPROPERTIES (?P<name>NAME)", lambda s, m: describing.show_properties(s, m["name"])),
     _command(r"SHOW VOLUMES (?:IN|FROM) (?P<name>NAME)", lambda s, m: describing.show_volumes(s, m["name"])),
+    _command(
+        r"CREATE OR REPLACE TABLE (?P<name>NAME) DEEP CLONE (?P<source>NAME)",
+        lambda s, m: cloning.clone(s, m["name"], m["source"]),
+    ),
     _command(r"USE CATALOG (?P<name>NAME)", _use_catalog),
     _command(r"USE (?:SCHEMA |DATABASE )?(?P<name>NAME)", _use_schema),
     _command(r"SET (?P<key>[\w.]+)\s*=\s*(?P<value>TEXT|[\w.+/-]+)", _set),

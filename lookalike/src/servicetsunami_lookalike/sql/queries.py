@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -104,10 +105,17 @@ def _rewritten(tree: exp.Expr, catalog: str, columns: dict[TableName, Sequence[C
     except ConfigError as error:
         raise unsupported(str(error)) from error
     except OptimizeError as error:
-        found = str(error).partition("\n")[0]
-        raise SqlError("UNRESOLVED_COLUMN", f"A column cannot be resolved: {found}", "42703") from error
+        raise _unresolved(error) from error
     except SqlglotError as error:
         raise unsupported(f"this query: {str(error)[:200]}") from error
+
+
+def _unresolved(error: OptimizeError) -> SqlError:
+    """Say which column is not there, as Databricks says it."""
+    found = re.search(r"(?:Column '|Unknown column: )([^'\n]+?)(?:'|$)", str(error))
+    name = found[1].strip('"`').rpartition(".")[2] if found else ""
+    text = f"A column, variable, or function parameter with name `{name}` cannot be resolved."
+    return SqlError("UNRESOLVED_COLUMN.WITHOUT_SUGGESTION", text, "42703")
 
 
 def _sources(tree: exp.Expr) -> list[exp.Table]:

@@ -70,13 +70,17 @@ def tenants_create(
     context: typer.Context,
     tenant: Annotated[str, typer.Argument(help="Its id: lower-case letters, digits and _.")],
     title: Annotated[str, typer.Option(help="What people call it.")] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Make nothing; show the statements that would be run.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Create a tenant, or show it if it exists."""
     from servicetsunami.cli.show.installation import show_tenant
     from servicetsunami.operations.installation import create_tenant
 
-    emit(perform(context, lambda app, _caller: create_tenant(app, tenant, title)), show_tenant, as_json=as_json)
+    made = perform(context, lambda app, _caller: create_tenant(app, tenant, title, dry_run=dry_run))
+    emit(made, lambda screen, result: show_tenant(screen, result, dry_run=dry_run), as_json=as_json)
 
 
 def keys() -> None:

@@ -79,7 +79,13 @@ def show_tenants(screen: Screen, result: TenantList) -> None:
     screen.table(("tenant_id", "title"), ((one.tenant_id, one.title) for one in result.tenants))
 
 
-def show_tenant(screen: Screen, result: TenantView) -> None:
-    """Show one tenant."""
+def show_tenant(screen: Screen, result: TenantView, *, dry_run: bool) -> None:
+    """Show one tenant; of a dry run, the statements that would set it up."""
+    if dry_run:
+        for statement in result.statements:
+            screen.line(f"{statement};")
+        told = "Nothing was made." if result.statements else "Nothing was made; the sink needs nothing to be set up."
+        screen.talk(told)
+        return
     screen.line(result.tenant_id)
     screen.talk(f"Its tables live in the catalog tenant_{result.tenant_id}.")

@@ -41,7 +41,10 @@ async def with_warehouse(app: App, caller: Caller, work: Callable[[Sink[Any], Wa
 
 
 class Elsewhere(Warehouse):
-    """Looks at tables here and runs queries in a worker, which is opened for the first."""
+    """Looks at tables here and runs queries in a worker, which is opened for the first.
+
+    A warehouse that computes on another machine takes nothing of this one's, and is asked here.
+    """
 
     def __init__(self, sink: Sink[Any], here: Warehouse, open_there: Callable[[], WorkerWarehouse]) -> None:
         self._sink = sink
@@ -59,6 +62,8 @@ class Elsewhere(Warehouse):
 
     def query(self, query: GuardedQuery, limits: QueryLimits) -> pa.RecordBatchReader:
         """Run a guarded query; one that is not read to its end is ended by the next."""
+        if not self._here.computes_here:
+            return self._here.query(query, limits)
         if self._there is None:
             self._there = self._open_there()
         return self._there.query(query, self._sink.catalog(), LAYERS, limits)

@@ -1,0 +1,168 @@
+"""Turns what the clients of Databricks raise into errors that say what to do, without a value of any row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from servicetsunami.sdk import (
+    AuthError,
+    ConfigError,
+    DataError,
+    NotFound,
+    PermanentError,
+    PermissionDenied,
+    RateLimited,
+    TransientError,
+    TsunamiError,
+)
+
+_CLASS = re.compile(r"\[([A-Z][A-Z0-9_]*(?:\.[A-Z0-9_]+)*)\]")
+_SIGN_IN_FIX = "check the token or the service principal, and that it has not expired"
+_VALUES = {
+    "CAST_INVALID_INPUT": "a value cannot be cast to the type that the query asks for",
+    "CAST_OVERFLOW": "a value is too large for the type that the query asks for",
+    "DIVIDE_BY_ZERO": "a value is divided by zero",
+    "ARITHMETIC_OVERFLOW": "a value is too large for its type",
+    "NUMERIC_VALUE_OUT_OF_RANGE": "a value is too large for its type",
+    "INVALID_ARRAY_INDEX": "an array has no element at that place",
+    "CANNOT_PARSE_TIMESTAMP": "a text is no time in the format that the query asks for",
+}
+
+
+class StatementError(PermanentError):
+    """The warehouse refused a statement; `name` is Databricks' class of the error, `described` what it said of it."""
+
+    def __init__(self, message: str, *, name: str, described: str = "", code: str, fix: str | None = None) -> None:
+        super().__init__(message, code=code, fix=fix)
+        self.name = name
+        self.described = described
+
+
+@contextmanager
+def on_databricks(doing: str) -> Iterator[None]:
+    """Raise a typed error for whatever goes wrong inside; `doing` completes the sentence "… failed"."""
+    try:
+        yield
+    except TsunamiError:
+        raise
+    except Exception as error:
+        found = _typed(error, doing)
+        if found is None:
+            raise
+        raise found from None  # its causes hold addresses and texts that nobody should see
+
+
+def _typed(error: Exception, doing: str) -> TsunamiError | None:
+    from databricks.sdk.errors.base import DatabricksError
+    from databricks.sql.exc import Error, ReydenThriftUnsupportedError, ServerOperationError
+
+    if isinstance(error, ReydenThriftUnsupportedError):
+        return ConfigError(
+            f"{doing} failed: the warehouse speaks no Thrift, which loads need",
+            code="warehouse_unsupported",
+            field="warehouse_id",
+            fix="choose a serverless, pro or classic SQL warehouse",
+        )
+    if isinstance(error, ServerOperationError):
+        return refused(str(error), doing)
+    if isinstance(error, Error):
+        return _request_failed(error, doing)
+    if isinstance(error, DatabricksError):
+        return _api_failed(error, doing)
+    return _network(error, doing)
+
+
+def refused(said: str, doing: str) -> TsunamiError:
+    """Make an error of what the warehouse said; its text is kept only where it cannot hold a value."""
+    found = _CLASS.search(said)
+    name = found[1] if found else ""
+    family = name.partition(".")[0]
+    if family in _VALUES:
+        return DataError(f"{doing} failed: {_VALUES[family]}", code=family.lower(), fix="use try_cast or nullif")
+    if family in ("INSUFFICIENT_PERMISSIONS", "PERMISSION_DENIED"):
+        return _not_allowed(said, doing)
+    if family.startswith(("DELTA_CONCURRENT", "DELTA_METADATA_CHANGED", "DELTA_PROTOCOL_CHANGED")):
+        return TransientError(f"{doing} met another writer of the table", code="concurrent_write")
+    if family == "STATEMENT_TIMEOUT":
+        return took_too_long(doing)
+    if family == "NO_SUCH_CATALOG_EXCEPTION":
+        return StatementError(
+            f"{doing} failed: the tenant's catalog is not there",
+            name=name,
+            code="tenant_not_set_up",
+            fix="run `tsunami tenants create` for it",
+        )
+    described = said.partition("] ")[2].partition(" SQLSTATE")[0]
+    return StatementError(
+        f"{doing} failed: the warehouse refused a statement ({name or 'no reason given'})",
+        name=name,
+        described=described,
+        code="statement_refused",
+        fix="look it up in the query history of the workspace",
+    )
+
+
+def took_too_long(doing: str) -> PermanentError:
+    """Say that a statement was stopped."""
+    return PermanentError(
+        f"{doing} took longer than it may, and was stopped",
+        code="query_timeout",
+        fix="read fewer rows with WHERE, or aggregate before joining",
+    )
+
+
+def _not_allowed(said: str, doing: str) -> TsunamiError:
+    found = re.search(r"does not have ([A-Z_ ]+) on", said)
+    missing = f": {found[1].strip()} is missing" if found else ""
+    return PermissionDenied(
+        f"{doing} failed: the principal may not do that{missing}",
+        code="not_granted",
+        fix="grant it; docs/how-to/databricks.md lists what each principal needs",
+    )
+
+
+def _request_failed(error: Any, doing: str) -> TsunamiError:
+    context = getattr(error, "context", None) or {}
+    status = str(context.get("http-code") or "")
+    if status in ("401", "403") or "401" in str(error) or "403" in str(error):
+        return AuthError(f"{doing} failed: the workspace refused the sign-in", code="sign_in_refused", fix=_SIGN_IN_FIX)
+    return _unreachable(doing)
+
+
+def _api_failed(error: Any, doing: str) -> TsunamiError:
+    from databricks.sdk import errors
+
+    if isinstance(error, errors.Unauthenticated):
+        return AuthError(f"{doing} failed: the workspace refused the sign-in", code="sign_in_refused", fix=_SIGN_IN_FIX)
+    if isinstance(error, errors.PermissionDenied):
+        return _not_allowed(str(error), doing)
+    if isinstance(error, errors.NotFound):
+        return NotFound(f"{doing} failed: what it needs is not there", code="not_found")
+    if isinstance(error, errors.TooManyRequests):
+        return RateLimited(f"{doing} failed: the workspace is busy", code="rate_limited")
+    if isinstance(error, errors.InternalError | errors.TemporarilyUnavailable | errors.DeadlineExceeded):
+        return TransientError(f"{doing} failed: the workspace is not available", code="workspace_unavailable")
+    return PermanentError(
+        f"{doing} failed: the workspace refused a request ({error.error_code})", code="request_refused"
+    )
+
+
+def _network(error: Exception, doing: str) -> TsunamiError | None:
+    import requests
+    import urllib3
+
+    if isinstance(error, ValueError) and "auth" in str(error).casefold():
+        return AuthError(
+            f"{doing} failed: nobody can sign in with these settings", code="sign_in_refused", fix=_SIGN_IN_FIX
+        )
+    known = (OSError, TimeoutError, requests.RequestException, urllib3.exceptions.HTTPError)
+    if isinstance(error, known) or type(error).__module__.startswith("databricks."):
+        return _unreachable(doing)
+    return None
+
+
+def _unreachable(doing: str) -> TransientError:
+    return TransientError(f"{doing} failed: the workspace could not be reached", code="workspace_unreachable")
