@@ -217,10 +217,21 @@ REFUSALS = {
         several machines share""",
     ),
     "sink_databricks_unavailable": (
-        {"DATABRICKS_HOST": "adb-1.azuredatabricks.net", "DATABRICKS_TOKEN": "canary"},
+        {
+            "DATABRICKS_HOST": "adb-1.azuredatabricks.net",
+            "DATABRICKS_TOKEN": "canary",
+            "TSUNAMI_PLUGINS_ALLOW": "servicetsunami-postgres,servicetsunami-sink-lakehouse",
+        },
         """DATABRICKS_HOST, DATABRICKS_TOKEN asks for Databricks, but no sink named databricks is installed, so nothing
         starts""",
-        """install a Databricks sink, or set TSUNAMI_SINK=lakehouse to use the lakehouse on this machine although
+        """pip install 'servicetsunami[databricks]', or set TSUNAMI_SINK=lakehouse to use the lakehouse on this machine
+        although DATABRICKS_HOST, DATABRICKS_TOKEN is set""",
+    ),
+    "sink_databricks_incomplete": (
+        {"DATABRICKS_HOST": "adb-1.azuredatabricks.net", "DATABRICKS_TOKEN": "canary"},
+        """DATABRICKS_HOST, DATABRICKS_TOKEN asks for Databricks, but DATABRICKS_WAREHOUSE_ID is not set, so nothing
+        starts""",
+        """set DATABRICKS_WAREHOUSE_ID, or set TSUNAMI_SINK=lakehouse to use the lakehouse on this machine although
         DATABRICKS_HOST, DATABRICKS_TOKEN is set""",
     ),
     "http_needs_authentication": (

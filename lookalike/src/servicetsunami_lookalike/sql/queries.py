@@ -26,6 +26,15 @@ from servicetsunami_lookalike.sql.session import Answer, Parameter, Session
 from servicetsunami_sink_lakehouse.results import databricks_batch, databricks_schema
 from servicetsunami_sink_lakehouse.translation import rewritten_for_duckdb
 
+_VALUES = {
+    "Division by zero": ("DIVIDE_BY_ZERO", "22012"),
+    "division by zero": ("DIVIDE_BY_ZERO", "22012"),
+    "Index out of bounds": ("INVALID_ARRAY_INDEX", "22003"),
+    "Overflow in": ("ARITHMETIC_OVERFLOW", "22003"),
+    "Type INT128 with value": ("ARITHMETIC_OVERFLOW", "22003"),
+    "Conversion Error": ("CAST_INVALID_INPUT", "22018"),
+}
+
 
 def parsed(text: str, parameters: Sequence[Parameter] = ()) -> exp.Expr:
     """Read one statement, with values in place of its parameters."""
@@ -87,16 +96,19 @@ def explained() -> Iterator[None]:
         yield
     except duckdb.InterruptException as error:
         raise SqlError("OPERATION_CANCELED", "Operation canceled.", "HY008") from error
-    except duckdb.ConversionException as error:
-        raise SqlError("CAST_INVALID_INPUT", "A value cannot be cast to the target type.", "22018") from error
-    except duckdb.OutOfRangeException as error:
-        name = "DIVIDE_BY_ZERO" if "zero" in str(error) else "ARITHMETIC_OVERFLOW"
-        raise SqlError(name, "The value is out of range.", "22003") from error
     except duckdb.ConstraintException as error:
         text = "NOT NULL constraint violated for a column."
         raise SqlError("DELTA_NOT_NULL_CONSTRAINT_VIOLATED", text, "23502") from error
     except duckdb.Error as error:
-        raise SqlError("INTERNAL_ERROR.LOOKALIKE", str(error).partition("\n")[0][:300]) from error
+        raise _value_error(str(error)) from error
+
+
+def _value_error(said: str) -> SqlError:
+    """Name what DuckDB refuses of a value as Databricks does."""
+    for mark, (name, sqlstate) in _VALUES.items():
+        if mark in said:
+            return SqlError(name, "A value is not one that the statement can work with.", sqlstate)
+    return SqlError("INTERNAL_ERROR.LOOKALIKE", said.partition("\n")[0][:300])
 
 
 def _rewritten(tree: exp.Expr, catalog: str, columns: dict[TableName, Sequence[Column]]) -> str:

@@ -22,13 +22,15 @@ def sdk_config(config: DatabricksConfig, role: Role = "loader") -> SdkConfig:
     from databricks.sdk.core import Config as SdkConfig
 
     with on_databricks("signing in"):
-        return SdkConfig(
+        known = SdkConfig(
             host=config.host,
             **_credentials(config, role),
             http_timeout_seconds=60,
             retry_timeout_seconds=config.retry_seconds,
             product=_PRODUCT,
         )
+        known.authenticate()  # a secret that is wrong is told apart from a workspace that is away only here
+        return known
 
 
 def workspace_client(config: DatabricksConfig) -> WorkspaceClient:

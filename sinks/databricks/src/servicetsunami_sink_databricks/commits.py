@@ -48,16 +48,14 @@ class Commits:
 
     def folder(self, place: Place, load_id: str) -> str:
         """Return where the files of a load lie."""
-        return f"{self._places.stage(place.table)}/{load_id}"
+        return f"{self._places.loads(place)}/{load_id}"
 
     def discard(self, place: Place) -> None:
-        """Remove a generation with all that is known of it."""
-        for entry, work in pending(self.ledger.of(place.table)):
-            if entry.place == place:
-                self._stage.remove_quietly(self.folder(place, work.load_id))
+        """Remove a generation with all that is known of it, and the files of its loads."""
         drop = words("DROP TABLE IF EXISTS", place.quoted)
         self._statements.rows(drop, doing="removing a table that was loaded aside")
         self.ledger.forget(place)
+        self._stage.remove_all(self._places.loads(place))
 
     def _carry_out(self, place: Place, app: str, work: Work) -> None:
         """Do the work, make it the last commit, and clear the stage; withdraw it if it can never be done."""

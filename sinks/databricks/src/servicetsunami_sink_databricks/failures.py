@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from servicetsunami.sdk import (
@@ -21,15 +22,36 @@ from servicetsunami.sdk import (
 
 _CLASS = re.compile(r"\[([A-Z][A-Z0-9_]*(?:\.[A-Z0-9_]+)*)\]")
 _SIGN_IN_FIX = "check the token or the service principal, and that it has not expired"
+
+
+@dataclass(frozen=True)
+class _Found:
+    code: str
+    message: str
+    fix: str
+
+
+_OVERFLOW = _Found(
+    "arithmetic_overflow", "a number in the query outgrew its type", "cast to a wider type before calculating"
+)
+_UNCASTABLE = _Found(
+    "cast_failed", "a value in the query cannot be converted to the type asked for", "use try_cast, which gives NULL"
+)
 _VALUES = {
-    "CAST_INVALID_INPUT": "a value cannot be cast to the type that the query asks for",
-    "CAST_OVERFLOW": "a value is too large for the type that the query asks for",
-    "DIVIDE_BY_ZERO": "a value is divided by zero",
-    "ARITHMETIC_OVERFLOW": "a value is too large for its type",
-    "NUMERIC_VALUE_OUT_OF_RANGE": "a value is too large for its type",
-    "INVALID_ARRAY_INDEX": "an array has no element at that place",
-    "CANNOT_PARSE_TIMESTAMP": "a text is no time in the format that the query asks for",
+    "DIVIDE_BY_ZERO": _Found(
+        "division_by_zero", "the query divides by zero", "use try_divide, which gives NULL, or nullif(divisor, 0)"
+    ),
+    "INVALID_ARRAY_INDEX": _Found(
+        "index_out_of_bounds", "an index lies outside of its array", "check size(array) first; the first index is 0"
+    ),
+    "ARITHMETIC_OVERFLOW": _OVERFLOW,
+    "BINARY_ARITHMETIC_OVERFLOW": _OVERFLOW,
+    "NUMERIC_VALUE_OUT_OF_RANGE": _OVERFLOW,
+    "CAST_INVALID_INPUT": _UNCASTABLE,
+    "CAST_OVERFLOW": _UNCASTABLE,
+    "CANNOT_PARSE_TIMESTAMP": _UNCASTABLE,
 }
+"""What a value in a query may be refused for, in the words that every sink has for it."""
 
 
 class StatementError(PermanentError):
@@ -81,7 +103,8 @@ def refused(said: str, doing: str) -> TsunamiError:
     name = found[1] if found else ""
     family = name.partition(".")[0]
     if family in _VALUES:
-        return DataError(f"{doing} failed: {_VALUES[family]}", code=family.lower(), fix="use try_cast or nullif")
+        found_value = _VALUES[family]
+        return DataError(found_value.message, code=found_value.code, fix=found_value.fix)
     if family in ("INSUFFICIENT_PERMISSIONS", "PERMISSION_DENIED"):
         return _not_allowed(said, doing)
     if family.startswith(("DELTA_CONCURRENT", "DELTA_METADATA_CHANGED", "DELTA_PROTOCOL_CHANGED")):

@@ -20,10 +20,11 @@ from servicetsunami_sink_databricks.writing_sql import words
 
 DEFINITION = (
     "(table_name STRING NOT NULL, generation STRING NOT NULL, app STRING NOT NULL, seq BIGINT, state STRING, "
-    "pending_seq BIGINT, pending_state STRING, pending_work STRING, pending_load STRING, changed_at TIMESTAMP) "
+    "load STRING, pending_seq BIGINT, pending_state STRING, pending_work STRING, pending_load STRING, "
+    "changed_at TIMESTAMP) "
     "COMMENT 'Commits of loads: the last one, and the one under way.'"
 )
-_READ = "SELECT generation, app, seq, state, pending_seq, pending_state, pending_work FROM"
+_READ = "SELECT generation, app, seq, state, load, pending_seq, pending_state, pending_work FROM"
 _ONE = "table_name = :table AND generation = :generation AND app = :app"
 _CLEARED = "pending_seq = NULL, pending_state = NULL, pending_work = NULL, pending_load = NULL"
 _NOW = "changed_at = current_timestamp()"
@@ -36,6 +37,8 @@ class Entry:
     place: Place
     app: str
     last: Commit
+    load_id: str = ""
+    """The load of the last commit, whose files are not needed any more."""
     pending: Commit | None = None
     work: Work | None = None
 
@@ -80,8 +83,8 @@ class Ledger:
         )
         described = {"seq": commit.seq, "state": json.dumps(commit.state), "work": work.to_json(), "load": work.load_id}
         values = {**_key(place, app), **described}
-        counted = self._statements.run(statement, values, doing="writing to the ledger")
-        if counted.get("num_affected_rows"):
+        counted = self._statements.rows(statement, values, doing="writing to the ledger")
+        if counted and counted[0]["num_affected_rows"]:
             return True
         # Sent twice, it finds what it wrote the first time.
         under_way = self.entry(place, app).work
@@ -89,7 +92,9 @@ class Ledger:
 
     def finish(self, place: Place, app: str, work: Work) -> None:
         """Make the commit under way the last one."""
-        self._update(place, app, work, f"seq = pending_seq, state = pending_state, {_CLEARED}, {_NOW}")
+        self._update(
+            place, app, work, f"seq = pending_seq, state = pending_state, load = pending_load, {_CLEARED}, {_NOW}"
+        )
 
     def withdraw(self, place: Place, app: str, work: Work) -> None:
         """Forget the commit under way: it cannot be carried out."""
@@ -99,11 +104,11 @@ class Ledger:
         """Drop what is known of a generation."""
         statement = words("DELETE FROM", self._places.ledger, "WHERE table_name = :table AND generation = :generation")
         values = {"table": str(place.table), "generation": place.generation}
-        self._statements.run(statement, values, doing="writing to the ledger")
+        self._statements.rows(statement, values, doing="writing to the ledger")
 
     def _update(self, place: Place, app: str, work: Work, change: str) -> None:
         statement = words("UPDATE", self._places.ledger, "SET", change, "WHERE", _ONE, "AND pending_load = :load")
-        self._statements.run(statement, {**_key(place, app), "load": work.load_id}, doing="writing to the ledger")
+        self._statements.rows(statement, {**_key(place, app), "load": work.load_id}, doing="writing to the ledger")
 
 
 def pending(entries: list[Entry]) -> Iterator[tuple[Entry, Work]]:
@@ -121,6 +126,6 @@ def _entry(places: Places, table: TableName, row: dict[str, Any]) -> Entry:
     last = Commit(int(row["seq"] or 0), json.loads(row["state"] or "{}"))
     place = places.of(table, row["generation"])
     if row["pending_seq"] is None:
-        return Entry(place, row["app"], last)
+        return Entry(place, row["app"], last, row["load"] or "")
     under_way = Commit(int(row["pending_seq"]), json.loads(row["pending_state"]))
-    return Entry(place, row["app"], last, under_way, Work.from_json(row["pending_work"]))
+    return Entry(place, row["app"], last, row["load"] or "", under_way, Work.from_json(row["pending_work"]))

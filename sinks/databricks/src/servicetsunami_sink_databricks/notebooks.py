@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def create(client: WorkspaceClient, folder: str, name: str, language: NotebookLanguage, source: str) -> NotebookPlace:
     """Keep a notebook; one that has the name stays as it is."""
-    from databricks.sdk.errors import AlreadyExists, BadRequest
+    from databricks.sdk.errors.base import DatabricksError
     from databricks.sdk.service.workspace import ImportFormat, Language
 
     path = f"{folder}/{name}"
@@ -24,8 +24,8 @@ def create(client: WorkspaceClient, folder: str, name: str, language: NotebookLa
         client.workspace.mkdirs(folder)
         try:
             client.workspace.import_(path, content=content, format=ImportFormat.SOURCE, language=kind)
-        except (AlreadyExists, BadRequest) as error:
-            if getattr(error, "error_code", "") not in ("RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"):
+        except DatabricksError as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
             raise ConfigError(
                 f"there is a notebook {path} already", code="notebook_taken", field="name", fix="choose another name"

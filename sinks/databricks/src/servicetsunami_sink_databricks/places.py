@@ -67,5 +67,9 @@ class Places:
         return f"{quote_identifier(self.catalog, 'databricks')}.information_schema.{name}"
 
     def stage(self, table: TableName) -> str:
-        """Return the folder of the volume that a table's loads are uploaded to."""
+        """Return the folder of the volume that all loads of a table are uploaded to."""
         return f"/Volumes/{self.catalog}/bronze/{STAGE}/{table.layer}.{table.name}"
+
+    def loads(self, place: Place) -> str:
+        """Return the folder for the loads of a table itself, or of one generation of it."""
+        return f"{self.stage(place.table)}/{place.name if place.generation else 'table'}"

@@ -54,6 +54,8 @@ def _explained(error: StatementError, reader: Statements, places: Places, tables
     """Turn what the warehouse said of a name into an error with near ones."""
     found = _QUOTED.findall(error.described)
     family = error.name.partition(".")[0]
+    if family == "NO_SUCH_CATALOG_EXCEPTION" and tables:
+        return not_found(tables[0], ())
     if family in ("TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND"):
         missing = next((table for table in tables if table.name in found), tables[0] if tables else None)
         if missing is not None:

@@ -66,8 +66,10 @@ class DatabricksSink(Sink[DatabricksConfig], Warehouse, Views, Notebooks, Provis
 
         _check_key(load)
         entries = self._ready(lambda: self._commits.recover(load.table))
-        keep = {entry.work.load_id for entry in entries if entry.work is not None}
-        self._stage.sweep(self._places.stage(load.table), keep=keep, hours=self.config.keep_stage_hours)
+        needed = {entry.work.load_id for entry in entries if entry.work is not None}
+        done = {entry.load_id for entry in entries}
+        folder = self._places.stage(load.table)
+        self._stage.sweep(folder, done=done, needed=needed, hours=self.config.keep_stage_hours)
         place = self._places.of(load.table, load.generation)
         columns = read_columns(self._loader, self._places, place)
         if load.generation is not None and load.evolve == "freeze":

@@ -63,12 +63,19 @@ class Stage:
         with suppress(TsunamiError):
             self.remove(folder)
 
-    def sweep(self, folder: str, *, keep: set[str], hours: float) -> None:
-        """Remove what loads left that died more than `hours` ago, but for those in `keep`."""
-        oldest = datetime.now(UTC) - timedelta(hours=hours)
+    def remove_all(self, folder: str) -> None:
+        """Remove a folder of loads; what cannot be removed now is swept later."""
         for name in self.names(folder):
-            if name not in keep and _began(name) < oldest:
-                self.remove_quietly(f"{folder}/{name}")
+            self.remove_quietly(f"{folder}/{name}")
+        self.remove_quietly(folder)
+
+    def sweep(self, folder: str, *, done: set[str], needed: set[str], hours: float) -> None:
+        """Remove what a table's loads left that are `done`, or died more than `hours` ago; what is `needed` stays."""
+        oldest = datetime.now(UTC) - timedelta(hours=hours)
+        for loads in self.names(folder):
+            for name in self.names(f"{folder}/{loads}"):
+                if name not in needed and (name in done or _began(name) < oldest):
+                    self.remove_quietly(f"{folder}/{loads}/{name}")
 
 
 def _began(load_id: str) -> datetime:
