@@ -207,3 +207,26 @@ def test_schemas_and_catalogs_go_only_empty_or_with_all_they_hold(run: Run, cata
     assert catalog not in [row["catalog"] for row in run("SHOW CATALOGS")]
     with pytest.raises(Refused, match="NO_SUCH_CATALOG"):
         run(f"SELECT * FROM {catalog}.s.t")
+
+
+def test_a_temporary_view_is_a_sessions_own(run: Run, connect: Callable[..., Any], catalog: str) -> None:
+    run(f"CREATE TABLE {catalog}.s.t AS SELECT 1 AS id UNION ALL SELECT 2 AS id")
+    run(f"CREATE TEMPORARY VIEW some AS SELECT id FROM {catalog}.s.t WHERE id = 2")
+    found = run("SELECT v.id FROM some v")
+    with pytest.raises(Refused, match="NOT_FOUND"):
+        connect().cursor().execute("SELECT * FROM some")
+    run(f"DELETE FROM {catalog}.s.t WHERE id IN (SELECT id FROM some)")
+    run("DROP VIEW some")
+    with pytest.raises(Refused, match="NOT_FOUND"):
+        run("SELECT * FROM some")
+
+    assert (found, run(f"SELECT id FROM {catalog}.s.t")) == ([{"id": 2}], [{"id": 1}])
+
+
+def test_texts_become_times_with_whatever_zone_they_name(run: Run, catalog: str) -> None:
+    run(f"CREATE TABLE {catalog}.s.t (id INT, at TIMESTAMP)")
+    values = "('2026-01-01 12:00:00.5 +0000', 1), ('2026-01-01 12:00:00-02:00', 2)"
+    run(f"INSERT INTO {catalog}.s.t (at, id) VALUES {values}")
+
+    found = [row["at"].isoformat() for row in run(f"SELECT at FROM {catalog}.s.t ORDER BY id")]
+    assert found == ["2026-01-01T12:00:00.500000+00:00", "2026-01-01T14:00:00+00:00"]

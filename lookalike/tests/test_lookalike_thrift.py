@@ -171,3 +171,14 @@ def test_a_session_begins_where_it_is_told(connect: Connect, catalog: str) -> No
     cursor.execute("SHOW TABLES")
 
     assert [row.tableName for row in cursor.fetchall()] == ["here"]
+
+
+def test_names_of_one_two_and_three_parts_lead_to_the_same_table(connect: Connect, catalog: str) -> None:
+    cursor = connect(catalog=catalog, schema="s").cursor()
+    cursor.execute("CREATE TABLE t AS SELECT 1 AS id")
+    for name in ("t", "s.t", f"{catalog}.s.t"):
+        cursor.execute(f"SELECT id FROM {name}")
+        assert cursor.fetchall()[0].id == 1
+    cursor.execute("SELECT table_name FROM information_schema.tables")
+
+    assert [row.table_name for row in cursor.fetchall()] == ["t"]

@@ -17,6 +17,8 @@ from servicetsunami_lookalike.sql.queries import explained, translated
 from servicetsunami_lookalike.sql.session import Answer, Session, changed
 from servicetsunami_sink_lakehouse.rewriting import rewrite
 
+_TIME = r"CAST(regexp_replace({}, '\s*([+-]\d{2}):?(\d{2})$', '\1:\2') AS TIMESTAMPTZ)"
+
 
 def insert(session: Session, tree: exp.Insert, cursor: duckdb.DuckDBPyConnection) -> Answer:
     """Add rows; with OVERWRITE in place of those there are."""
@@ -38,13 +40,27 @@ def insert(session: Session, tree: exp.Insert, cursor: duckdb.DuckDBPyConnection
         try:
             if tree.args.get("overwrite"):
                 cursor.execute(words("DELETE FROM", written))
-            (count,) = _one(cursor.execute(words("INSERT INTO", written, listed, by_name, rows)))
+            fitting = rows if by_name else _with_times(session, name, columns, rows, cursor)
+            (count,) = _one(cursor.execute(words("INSERT INTO", written, listed, by_name, fitting)))
             cursor.execute("COMMIT")
         except BaseException:
             cursor.execute("ROLLBACK")
             raise
     table.record("WRITE", numOutputRows=count)
     return changed(num_affected_rows=count, num_inserted_rows=count)
+
+
+def _with_times(session: Session, name: Name, columns: list[str], rows: str, cursor: duckdb.DuckDBPyConnection) -> str:
+    """Read texts that land in columns of times as Databricks does: with a zone behind a space, without its colon."""
+    kinds = {column.name.casefold(): column.type for column in session.catalogs.columns(name)}
+    targets = [kinds.get(one.casefold()) for one in columns] or list(kinds.values())
+    sources = [row[1] for row in cursor.execute(words("DESCRIBE", rows)).fetchall()]
+    places = [kind == "timestamp" and source == "VARCHAR" for kind, source in zip(targets, sources, strict=False)]
+    if not any(places):
+        return rows
+    names = [f"c{at}" for at in range(len(sources))]
+    read = [_TIME.replace("{}", one) if is_time else one for one, is_time in zip(names, places, strict=False)]
+    return words("SELECT", ", ".join(read), "FROM (", rows, f") AS given({', '.join(names)})")
 
 
 def update(session: Session, tree: exp.Update, cursor: duckdb.DuckDBPyConnection) -> Answer:

@@ -110,7 +110,7 @@ def securable_of(session: Session, kind: str, name: str) -> str:
     """Return the full name of something that rights are granted on; raises where it is not there."""
     parts = [part.name.casefold() for part in exp.to_table(name, dialect="databricks").parts]
     wanted = {"CATALOG": 1, "SCHEMA": 2}.get(kind.upper(), 3)
-    full = [session.catalog, session.schema, *parts][-wanted:] if len(parts) < wanted else parts
+    full = [*(session.catalog, session.schema)[: max(0, wanted - len(parts))], *parts]
     session.catalogs.catalog(full[0])
     if len(full) > 1:
         schema = session.catalogs.schema(full[0], full[1])

@@ -44,6 +44,8 @@ class Session:
     catalog: str = "workspace"
     schema: str = "default"
     settings: dict[str, str] = field(default_factory=dict)
+    temporary: dict[str, exp.Expr] = field(default_factory=dict)
+    """Queries of temporary views, by name."""
     base_url: str = ""
     """Where presigned addresses lead."""
 
@@ -52,7 +54,7 @@ class Session:
         parts = [part.name.casefold() for part in table.parts]
         if len(parts) > 3:
             raise SqlError("REQUIRES_SINGLE_PART_NAMESPACE", f"'{'.'.join(parts)}' has too many parts.", "42K05")
-        return self.name((self.catalog, self.schema, *parts)[-3:] if len(parts) < 3 else parts)
+        return self.name([*(self.catalog, self.schema)[: 3 - len(parts)], *parts])
 
     @staticmethod
     def name(parts: Sequence[str]) -> Name:

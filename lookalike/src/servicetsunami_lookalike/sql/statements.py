@@ -13,7 +13,8 @@ from servicetsunami_lookalike.sql import altering, changing, commands, defining
 from servicetsunami_lookalike.sql.errors import unsupported
 from servicetsunami_lookalike.sql.merging import merge
 from servicetsunami_lookalike.sql.queries import parsed, run_query
-from servicetsunami_lookalike.sql.session import Answer, Parameter, Session
+from servicetsunami_lookalike.sql.session import Answer, Parameter, Session, nothing
+from servicetsunami_lookalike.sql.temporary import create_temporary, drop_temporary, expanded, is_temporary
 
 _EVOLVING = re.compile(r"\s+WITH\s+SCHEMA\s+EVOLUTION(?=\s+INTO\s)|\bWITH\s+SCHEMA\s+EVOLUTION\b", re.IGNORECASE)
 _COMMENTS = re.compile(r"\A(?:\s|--[^\n]*\n|/\*.*?\*/)+", re.DOTALL)
@@ -49,7 +50,12 @@ def run(session: Session, text: str, parameters: Sequence[Parameter], cursor: du
     return _run_tree(session, parsed(statement, parameters), cursor)
 
 
-def _run_tree(session: Session, tree: exp.Expr, cursor: duckdb.DuckDBPyConnection) -> Answer:
+def _run_tree(session: Session, statement: exp.Expr, cursor: duckdb.DuckDBPyConnection) -> Answer:
+    if isinstance(statement, exp.Create) and is_temporary(statement):
+        return create_temporary(session, statement)
+    if drop_temporary(session, statement):
+        return nothing()
+    tree = expanded(session, statement)
     if isinstance(tree, exp.Query):
         return run_query(session, tree, cursor)
     step = _STEPS.get(type(tree))

@@ -10,7 +10,8 @@ from servicetsunami.sdk.sql import quote_identifier
 
 KEY = "servicetsunami.key"
 SOURCE_TYPES = "servicetsunami.source_types"
-_WIDENING = "delta.enableTypeWidening"
+_NEEDED = {"delta.enableTypeWidening": "true", "delta.columnMapping.mode": "name"}
+"""Properties without which a column gets no wider type, and no name with a space."""
 _CLUSTERED = 4
 """Columns that a table may be clustered by."""
 _UNCLUSTERED = ("boolean", "binary")
@@ -57,7 +58,7 @@ def options(columns: Sequence[Column], key: Sequence[str], comment: str) -> str:
 def properties(columns: Sequence[Column], key: Sequence[str]) -> str:
     """Write the properties of a table: what Unity Catalog has no place for."""
     kinds = {column.name: column.source_type for column in columns if column.source_type}
-    return pairs({_WIDENING: "true", KEY: json.dumps(list(key)), SOURCE_TYPES: json.dumps(kinds)})
+    return pairs({**_NEEDED, KEY: json.dumps(list(key)), SOURCE_TYPES: json.dumps(kinds)})
 
 
 def pairs(values: Mapping[str, str]) -> str:
