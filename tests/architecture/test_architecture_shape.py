@@ -28,7 +28,7 @@ SUPPRESSION = re.compile(r"#\s*(?:ruff:\s*)?(?:noqa|type:\s*ignore|pragma:\s*no 
 MACHINE = re.compile(r"(?<![\w.])/(?:work|root|home/\w+)/|localhost:\d+/simple|file:///")
 PUBLIC_SDK = """
     API_VERSION AccessToken Address ArrowStream AuthError Cancelled Capability ChangeFeed Changes Checkpoint
-    ColumnDetails Commit Config ConfigError Context DELETED_AT DataError Deletes ENTRY_POINT_GROUP Evolve
+    ColumnDetails Commit Config ConfigError Context DELETED_AT DataError Deletes Derives ENTRY_POINT_GROUP Evolve
     FileEntry Hooks Item Json Load Manifest NotFound NotebookLanguage NotebookPlace Notebooks OP
     PermanentError PermissionDenied Problem Provisions QueryLimits
     Queryable RESCUED RateLimited Read Rows SignIn Sink Source Split Splittable Stream TableDetails TableName

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from servicetsunami.sdk.config import secret_fields
 from servicetsunami.sdk.items import Json
-from servicetsunami.sdk.sink import Notebooks, Provisions, Sink, Views, Warehouse
+from servicetsunami.sdk.sink import Derives, Notebooks, Provisions, Sink, Views, Warehouse
 from servicetsunami.sdk.source import ChangeFeed, Queryable, Source, Splittable, Uploads
 
 PluginClass = type[Source[Any]] | type[Sink[Any]]
@@ -29,6 +29,7 @@ class Capability(StrEnum):
     APPLY = "apply"
     WAREHOUSE = "warehouse"
     VIEWS = "views"
+    DERIVE = "derive"
     NOTEBOOKS = "notebooks"
     PROVISION = "provision"
 
@@ -42,6 +43,7 @@ _MIXINS: dict[type, Capability] = {
     Sink: Capability.WRITE,
     Warehouse: Capability.WAREHOUSE,
     Views: Capability.VIEWS,
+    Derives: Capability.DERIVE,
     Notebooks: Capability.NOTEBOOKS,
     Provisions: Capability.PROVISION,
 }

@@ -226,6 +226,21 @@ class Views(ABC):
         """Remove a view; raises `NotFound` where there is none."""
 
 
+class Derives(ABC):
+    """A warehouse that fills a table with what a query gives, without the rows leaving it."""
+
+    @abstractmethod
+    def derive(
+        self, load: Load, query: GuardedQuery, seq: int, state: Json, *, gone: GuardedQuery | None = None
+    ) -> int | None:
+        """Put the rows of `query` into `load.table`, with `state`, in one commit; return how many, if it is known.
+
+        With mode `append` they take the place of all rows of the table, with `merge` of those with the same key, and
+        rows whose key `gone` selects are removed. `load.schema` is that of the query. A no-op, None, if `(app, seq)` or
+        a later one was committed before.
+        """
+
+
 class Provisions(ABC):
     """A sink whose tenants need something made before their first load."""
 

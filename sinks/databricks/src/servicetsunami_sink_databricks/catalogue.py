@@ -17,6 +17,8 @@ _HISTORY = 20
 _COUNTED = 100
 """Tables of a list whose rows are counted; Databricks answers a count from a table's metadata."""
 _ADDED = ("numTargetRowsInserted", "numOutputRows", "numCopiedRows")
+_OPERATIONS = {"COPY INTO": "WRITE", "CREATE OR REPLACE TABLE AS SELECT": "REPLACE", "CLONE": "REPLACE"}
+"""What every sink calls what was done."""
 _REMOVED = ("numTargetRowsDeleted", "numDeletedRows")
 
 
@@ -116,7 +118,7 @@ def _change(entry: dict[str, Any]) -> Json:
     return {
         "version": int(entry["version"]),
         "timestamp": moment.isoformat() if moment else None,
-        "operation": entry["operation"],
+        "operation": _OPERATIONS.get(entry["operation"], entry["operation"]),
         "rows_added": _number(metrics, _ADDED),
         "rows_removed": _number(metrics, _REMOVED),
     }

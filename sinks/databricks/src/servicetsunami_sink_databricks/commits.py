@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from servicetsunami.sdk import Cancelled, Commit, PermanentError, TableName, TransientError, TsunamiError
+from servicetsunami.sdk.sql import guard_databricks
 from servicetsunami_sink_databricks import loading_sql
 from servicetsunami_sink_databricks.ledger import Entry, Ledger, pending
-from servicetsunami_sink_databricks.places import Place, Places
-from servicetsunami_sink_databricks.schemas import conform, create, read_columns
+from servicetsunami_sink_databricks.places import LAYERS, Place, Places
+from servicetsunami_sink_databricks.schemas import Columns, conform, create, read_columns
 from servicetsunami_sink_databricks.stage import Stage
 from servicetsunami_sink_databricks.statements import Statements
 from servicetsunami_sink_databricks.work import Work
@@ -77,6 +78,8 @@ class Commits:
         now = read_columns(self._statements, self._places, place)
         if work.kind == "replace":
             self._replace(place, work)
+        elif work.kind == "derive":
+            self._derive(place, work, now)
         else:
             conform(self._statements, place, now, work.columns, work.key, work.comment)
             self._load(place, work)
@@ -118,6 +121,17 @@ class Commits:
             self._statements.run(clone, doing=doing)
         else:
             self._statements.run(create(place, work.columns, work.key, work.comment, how="REPLACE"), doing=doing)
+
+    def _derive(self, place: Place, work: Work, now: Columns) -> None:
+        """Fill a table with what a query gives; the query passes the guard once more, for it comes from the ledger."""
+        for query in filter(None, (work.query, work.gone)):
+            guard_databricks(query, catalog=self._places.catalog, layers=LAYERS)
+        doing = f"filling {place.table}"
+        if work.whole or not now:
+            self._statements.run(loading_sql.derive_whole(place, work), doing=doing)
+            return
+        conform(self._statements, place, now, work.columns, work.key, work.comment)
+        self._statements.run(loading_sql.derive_merged(place, work), doing=doing)
 
     def _tag(self, place: Place, work: Work) -> None:
         tags = pairs({"servicetsunami_tenant": self._places.tenant, "servicetsunami_load": work.load_id})

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from servicetsunami.sdk import DELETED_AT
-from servicetsunami.sdk.delta import STAGED_OP, STAGED_UNCHANGED
+from servicetsunami.sdk.delta import STAGED_OP, STAGED_UNCHANGED, to_databricks
 from servicetsunami_sink_databricks.places import Place
 from servicetsunami_sink_databricks.work import Work
-from servicetsunami_sink_databricks.writing_sql import listed, name, text, words
+from servicetsunami_sink_databricks.writing_sql import listed, name, options, text, words
 
 ROW = "__ts_row"
 """Column of the files: the order in which rows were staged."""
@@ -34,6 +34,34 @@ def merge(place: Place, work: Work, folder: str) -> str:
         *("MERGE INTO", place.quoted, "AS t USING (", source, ") AS s ON", same_key(work.key)),
         *("WHEN MATCHED THEN UPDATE SET", assigned(work, _whole(work))),
         *("WHEN NOT MATCHED THEN INSERT", inserted(work, _whole(work))),
+    )
+
+
+def derive_whole(place: Place, work: Work) -> str:
+    """Put the rows of a query in the place of the table."""
+    described = options(work.columns, work.key, work.comment)
+    return words("CREATE OR REPLACE TABLE", place.quoted, described, "AS", work.query)
+
+
+def derive_merged(place: Place, work: Work) -> str:
+    """Merge the rows of a query by key, and remove those whose keys another query selects."""
+    keys = listed(map(name, work.key))
+    last = words("QUALIFY row_number() OVER (PARTITION BY", keys, "ORDER BY 1) = 1")
+    columns = listed(map(name, work.arriving))
+    rows = words("SELECT", columns, ", false AS __ts_gone FROM (", work.query, ") AS rows", last)
+    if work.gone:
+        key = {one.casefold() for one in work.key}
+        known = {column.name.casefold(): column for column in work.columns}
+        nothing = [
+            name(one) if one.casefold() in key else f"CAST(NULL AS {to_databricks(known[one.casefold()].type)})"
+            for one in work.arriving
+        ]
+        gone = words("SELECT", listed(nothing), ", true AS __ts_gone FROM (", work.gone, ") AS gone")
+        rows = words(rows, "UNION ALL", gone)
+    return words(
+        *("MERGE INTO", place.quoted, "AS t USING (", rows, ") AS s ON", same_key(work.key)),
+        *("WHEN MATCHED AND s.__ts_gone THEN DELETE WHEN MATCHED THEN UPDATE SET", assigned(work, _whole(work))),
+        *("WHEN NOT MATCHED AND NOT s.__ts_gone THEN INSERT", inserted(work, _whole(work))),
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from servicetsunami.sdk import (
     Commit,
     ConfigError,
+    Derives,
     Json,
     Load,
     NotebookLanguage,
@@ -27,7 +28,7 @@ from servicetsunami.sdk import (
 )
 from servicetsunami_sink_databricks.config import DatabricksConfig
 from servicetsunami_sink_databricks.failures import StatementError
-from servicetsunami_sink_databricks.places import Places
+from servicetsunami_sink_databricks.places import Place, Places
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,13 +37,14 @@ if TYPE_CHECKING:
     from servicetsunami.sdk.sql import GuardedQuery
     from servicetsunami_sink_databricks.commits import Commits
     from servicetsunami_sink_databricks.ledger import Entry
+    from servicetsunami_sink_databricks.schemas import Columns
     from servicetsunami_sink_databricks.statements import Statements
 
 T = TypeVar("T")
 _NOT_SET_UP = ("NO_SUCH_CATALOG_EXCEPTION", "SCHEMA_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND")
 
 
-class DatabricksSink(Sink[DatabricksConfig], Warehouse, Views, Notebooks, Provisions):
+class DatabricksSink(Sink[DatabricksConfig], Warehouse, Views, Derives, Notebooks, Provisions):
     """Managed tables of Unity Catalog, loaded and queried on a SQL warehouse."""
 
     name: ClassVar[str] = "databricks"
@@ -143,6 +145,21 @@ class DatabricksSink(Sink[DatabricksConfig], Warehouse, Views, Notebooks, Provis
 
         drop(self._loader, self._places, view)
 
+    def derive(
+        self, load: Load, query: GuardedQuery, seq: int, state: Json, *, gone: GuardedQuery | None = None
+    ) -> int | None:
+        """Fill a table with what a query gives, by one statement of the warehouse."""
+        from servicetsunami_sink_databricks.deriving import derived
+
+        _check_key(load)
+        self._ready(lambda: self._commits.recover(load.table))
+        place = self._places.of(load.table)
+        work = derived(load, query, gone, self._columns(place))
+        rows = None if work.whole else self._loader.count(f"({query.sql})")
+        if not self._commits.make(place, load.app, Commit(seq, state), work):
+            return None
+        return self._loader.count(place.quoted) if rows is None else rows
+
     def create_notebook(self, name: str, language: NotebookLanguage, source: str) -> NotebookPlace:
         """Keep a notebook in the tenant's folder."""
         from servicetsunami_sink_databricks.notebooks import create
@@ -218,6 +235,11 @@ class DatabricksSink(Sink[DatabricksConfig], Warehouse, Views, Notebooks, Provis
 
     def _asked(self, work: Callable[[], T], *, default: T) -> T:
         return self._ready(work, default=default)
+
+    def _columns(self, place: Place) -> Columns:
+        from servicetsunami_sink_databricks.schemas import read_columns
+
+        return read_columns(self._loader, self._places, place)
 
     def _check_frozen(self, load: Load) -> None:
         """Raise if a generation has other columns than the frozen table that it is to replace."""

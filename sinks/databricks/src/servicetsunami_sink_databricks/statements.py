@@ -48,6 +48,11 @@ class Statements:
             found: list[dict[str, Any]] = cursor.fetchall_arrow().to_pylist()
             return found
 
+    def count(self, table: str) -> int:
+        """Count the rows of a table, whose name is quoted, or of a query in parentheses."""
+        found = self.rows(" ".join(("SELECT count(*) AS n FROM", table, "AS counted")), doing="counting rows")
+        return int(found[0]["n"])
+
     def run(self, statement: str, values: Values | None = None, *, doing: str) -> dict[str, Any]:
         """Run a statement that may take long, and end it if the work is cancelled; return its first row, or {}."""
         with on_databricks(doing), self._connection.cursor() as cursor:

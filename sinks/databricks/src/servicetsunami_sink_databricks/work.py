@@ -10,7 +10,7 @@ from servicetsunami.sdk import Deletes
 from servicetsunami.sdk.delta import Column
 from servicetsunami_sink_databricks.schemas import Columns
 
-Kind = Literal["append", "merge", "apply", "replace"]
+Kind = Literal["append", "merge", "apply", "replace", "derive"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,12 @@ class Work:
     """Place of the last change that empties the table, and its time as a text."""
     generation: str = ""
     """What replaces the table."""
+    query: str = ""
+    """What a table is derived of."""
+    gone: str = ""
+    """What selects the keys of rows that are removed."""
+    whole: bool = False
+    """Whether the query's rows take the place of all rows."""
 
     def to_json(self) -> str:
         """Write it for the ledger."""

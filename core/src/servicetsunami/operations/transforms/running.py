@@ -20,15 +20,30 @@ from servicetsunami.operations.transforms import vocabulary as words
 from servicetsunami.operations.transforms.asking import Asker, Counts
 from servicetsunami.operations.transforms.checks import label_of
 from servicetsunami.operations.transforms.compiling import Compiled, Definition, Since
+from servicetsunami.operations.transforms.deriving import Derivation
 from servicetsunami.operations.transforms.models import CheckCount
 from servicetsunami.operations.transforms.steps import SYNCED_AT
 from servicetsunami.operations.transforms.writing import Target, last_commit
-from servicetsunami.sdk import Commit, ConfigError, DataError, Json, NotFound, TableDetails, TableName, TransientError
+from servicetsunami.sdk import (
+    Commit,
+    ConfigError,
+    DataError,
+    Derives,
+    Json,
+    NotFound,
+    TableDetails,
+    TableName,
+    TransientError,
+)
 from servicetsunami.sync import SyncOutcome
 
 _ATTEMPTS = 3
 _MERGED = ("WRITE", "MERGE")
 """What history calls commits that add rows or replace them by key."""
+_NO_ROWS = frozenset(
+    ("OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "ADD COLUMNS", "UPDATE COLUMN METADATA")
+)
+"""What it calls commits after which every row is as it was."""
 Mode = Literal["full", "incremental", "unchanged"]
 
 
@@ -177,6 +192,9 @@ class Transform:
         if plan.compiled.sets_aside:
             self._set_aside(plan)
         verify = self._verifier(plan)
+        if isinstance(self.target.sink, Derives):
+            self._derive(self.target.sink, plan, verify, last)
+            return
         with closing(self.asker.stream(plan.compiled.rows())) as rows:
             if plan.is_whole:
                 self.target.replace(rows, plan.compiled.key, verify, last)
@@ -184,11 +202,23 @@ class Transform:
             gone = partial(self.asker.stream, plan.compiled.gone()) if plan.definition.removes_rows else None
             self.target.change(rows, plan.compiled.key, gone, verify, last)
 
+    def _derive(self, deriver: Derives, plan: _Plan, verify: Callable[[], None], last: Commit) -> None:
+        derivation, compiled = Derivation(deriver, self.target, self.asker), plan.compiled
+        if plan.is_whole:
+            derivation.replace(compiled.rows(), compiled.key, verify, last)
+            return
+        gone = compiled.gone() if plan.definition.removes_rows else None
+        derivation.change(compiled.rows(), compiled.key, gone, verify, last)
+
     def _set_aside(self, plan: _Plan) -> None:
         before = self.aside.committed()
         if not before.seq and not plan.counts.quarantined:
             return
         last = last_commit(before, {"writer": secrets.token_hex(8), "run": self.job.run_id, "of": str(self.job.target)})
+        if isinstance(self.aside.sink, Derives):
+            derivation = Derivation(self.aside.sink, self.aside, self.asker)
+            derivation.replace(plan.compiled.bad(), (), self._verifier(plan), last)
+            return
         with closing(self.asker.stream(plan.compiled.bad())) as rows:
             self.aside.replace(rows, (), self._verifier(plan), last)
 
@@ -207,7 +237,10 @@ class Transform:
 def _only_grew(source: TableDetails, version: int, *, only_added: bool) -> bool:
     """Tell whether all that became of a table since a version is rows that were added, or replaced by key."""
     later = [entry for entry in source.history if entry["version"] > version]
-    if len(later) != source.version - version or any(entry.get("operation") not in _MERGED for entry in later):
+    if len(later) != source.version - version:
+        return False
+    later = [entry for entry in later if entry.get("operation") not in _NO_ROWS]
+    if any(entry.get("operation") not in _MERGED for entry in later):
         return False
     return not only_added or all(entry.get("rows_removed") == 0 for entry in later)
 

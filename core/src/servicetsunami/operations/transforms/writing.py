@@ -31,13 +31,13 @@ class Target:
 
     def committed(self) -> Commit:
         """Return the table's last commit by this app."""
-        return self.sink.committed(self._load(_no_columns(), ()))
+        return self.sink.committed(self.load(_no_columns(), ()))
 
     def replace(
         self, reader: pa.RecordBatchReader, key: tuple[str, ...], verify: Callable[[], None], last: Commit
     ) -> None:
         """Put the rows in the table's place; `verify` raises, before anybody sees them, if they are not to count."""
-        final = self._load(reader.schema, key)
+        final = self.load(reader.schema, key)
         load = replace(final, generation=self.run_id)
         try:
             with self._begun(load) as transaction:
@@ -59,7 +59,7 @@ class Target:
         last: Commit,
     ) -> None:
         """Merge the rows by key, and remove those whose keys `gone` selects."""
-        load = replace(self._load(reader.schema, key), mode="merge" if gone is None else "apply")
+        load = replace(self.load(reader.schema, key), mode="merge" if gone is None else "apply")
         with self._begun(load) as transaction:
             for batch in self._counted(reader):
                 transaction.stage(batch if gone is None else _as(batch, "u"))
@@ -70,7 +70,8 @@ class Target:
             verify()
             commit_surely(self.sink, load, last, transaction.commit)
 
-    def _load(self, schema: pa.Schema, key: tuple[str, ...]) -> Load:
+    def load(self, schema: pa.Schema, key: tuple[str, ...]) -> Load:
+        """Describe what is written: rows of a schema, with a key."""
         return Load(self.table, schema, app=self.app, key=key, comment=self.comment)
 
     @contextmanager

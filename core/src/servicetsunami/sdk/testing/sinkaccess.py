@@ -14,7 +14,7 @@ from servicetsunami.sdk.sql import guard_databricks, quote_path
 from servicetsunami.sdk.testing.probe import Row, SinkProbe
 
 # This module is imported before those, so that a failed check of theirs shows the values it compared.
-for _part in ("sinkchanges", "sinklimits", "sinkschemas", "warehouseviews"):
+for _part in ("sinkchanges", "sinklimits", "sinkschemas", "warehousederives", "warehouseviews"):
     pytest.register_assert_rewrite(f"servicetsunami.sdk.testing.{_part}")
 
 

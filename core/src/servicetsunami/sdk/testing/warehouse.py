@@ -21,7 +21,7 @@ from servicetsunami.sdk import (
 from servicetsunami.sdk.testing.context import LocalContext
 from servicetsunami.sdk.testing.probe import SinkProbe
 from servicetsunami.sdk.testing.sinkaccess import SinkAccess
-from servicetsunami.sdk.testing.warehouseviews import ViewChecks
+from servicetsunami.sdk.testing.warehousederives import DeriveChecks
 
 _MANY = 3_000
 """Rows that, paired three times with each other, keep any engine busy for longer than a check waits."""
@@ -29,7 +29,7 @@ _MANY = 3_000
 _ENDLESS = "select count(*) as n from {t} a cross join {t} b cross join {t} c where a.id + b.id < c.id"
 
 
-class WarehouseContract(ViewChecks, SinkAccess):
+class WarehouseContract(DeriveChecks, SinkAccess):
     """What the host relies on when it asks: answers with Databricks' meaning, within limits, of one tenant alone."""
 
     def test_a_table_tells_its_columns_key_and_comments(self, probe: SinkProbe) -> None:
