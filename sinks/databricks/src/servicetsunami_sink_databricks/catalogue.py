@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from servicetsunami.sdk import ColumnDetails, Json, NotFound, TableDetails, TableName, TableSummary, nearest
-from servicetsunami.sdk.delta import to_databricks
+from servicetsunami.sdk import ColumnDetails, Json, TableDetails, TableName, TableSummary
+from servicetsunami.sdk.delta import table_not_found, to_databricks
 from servicetsunami_sink_databricks.places import LAYERS, Places
 from servicetsunami_sink_databricks.schemas import Columns, key_of, read_columns, source_types
 from servicetsunami_sink_databricks.statements import Statements
@@ -42,7 +42,7 @@ def details(statements: Statements, places: Places, table: TableName) -> TableDe
     """Describe a table with its columns and its latest changes, or a view with its query."""
     columns = read_columns(statements, places, places.of(table))
     if not columns:
-        raise not_found(table, [one.table for one in summaries(statements, places, None)])
+        raise table_not_found(table, [one.table for one in summaries(statements, places, None)])
     definition = view_definition(statements, places, table)
     if definition is not None:
         (summary,) = [one for one in summaries(statements, places, table.layer) if one.table == table]
@@ -69,19 +69,6 @@ def view_definition(statements: Statements, places: Places, view: TableName) -> 
     )
     found = statements.rows(query, {"schema": view.layer, "name": view.name}, doing="reading a view")
     return str(found[0]["view_definition"]) if found else None
-
-
-def not_found(table: TableName, known: Iterable[TableName]) -> NotFound:
-    """Say that there is no such table, and which names come near."""
-    names = [str(other) for other in known]
-    same_name = [other for other in names if other.endswith(f".{table.name}")]
-    return NotFound(
-        f"there is no table {table}",
-        code="table_not_found",
-        field="table",
-        fix="list the tables to see what there is" if names else "sync a table first; the catalog is empty",
-        did_you_mean=dict.fromkeys((*same_name, *nearest(str(table), names))),
-    )
 
 
 def _counts(statements: Statements, places: Places, tables: Sequence[TableName]) -> dict[TableName, int]:

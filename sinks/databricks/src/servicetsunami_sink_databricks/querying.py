@@ -9,8 +9,9 @@ from itertools import chain
 import pyarrow as pa
 
 from servicetsunami.sdk import ConfigError, QueryLimits, TableName, TsunamiError, nearest
+from servicetsunami.sdk.delta import table_not_found
 from servicetsunami.sdk.sql import GuardedQuery
-from servicetsunami_sink_databricks.catalogue import not_found, summaries
+from servicetsunami_sink_databricks.catalogue import summaries
 from servicetsunami_sink_databricks.failures import StatementError
 from servicetsunami_sink_databricks.places import Places
 from servicetsunami_sink_databricks.schemas import read_columns
@@ -55,11 +56,11 @@ def _explained(error: StatementError, reader: Statements, places: Places, tables
     found = _QUOTED.findall(error.described)
     family = error.name.partition(".")[0]
     if family == "NO_SUCH_CATALOG_EXCEPTION" and tables:
-        return not_found(tables[0], ())
+        return table_not_found(tables[0], ())
     if family in ("TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND"):
         missing = next((table for table in tables if table.name in found), tables[0] if tables else None)
         if missing is not None:
-            return not_found(missing, [one.table for one in summaries(reader, places, None)])
+            return table_not_found(missing, [one.table for one in summaries(reader, places, None)])
     if family == "UNRESOLVED_COLUMN" and found:
         known = [one.name for table in tables for one in read_columns(reader, places, places.of(table))]
         return ConfigError(

@@ -63,10 +63,11 @@ class DatabricksSink(Sink[DatabricksConfig], Warehouse, Views, Derives, Notebook
 
     def begin(self, load: Load) -> Transaction:
         """Open a transaction; finishes what others began on the table, and clears away what they left."""
+        from servicetsunami.sdk.delta import check_key
         from servicetsunami_sink_databricks.schemas import read_columns
         from servicetsunami_sink_databricks.transaction import DatabricksTransaction
 
-        _check_key(load)
+        check_key(load)
         entries = self._ready(lambda: self._commits.recover(load.table))
         needed = {entry.work.load_id for entry in entries if entry.work is not None}
         done = {entry.load_id for entry in entries}
@@ -120,11 +121,12 @@ class DatabricksSink(Sink[DatabricksConfig], Warehouse, Views, Derives, Notebook
 
     def describe(self, table: TableName) -> TableDetails:
         """Describe a table or a view."""
-        from servicetsunami_sink_databricks.catalogue import details, not_found
+        from servicetsunami.sdk.delta import table_not_found
+        from servicetsunami_sink_databricks.catalogue import details
 
         found = self._asked(lambda: details(self._reader, self._places, table), default=None)
         if found is None:
-            raise not_found(table, ())
+            raise table_not_found(table, ())
         return found
 
     def query(self, query: GuardedQuery, limits: QueryLimits) -> pa.RecordBatchReader:
@@ -149,9 +151,10 @@ class DatabricksSink(Sink[DatabricksConfig], Warehouse, Views, Derives, Notebook
         self, load: Load, query: GuardedQuery, seq: int, state: Json, *, gone: GuardedQuery | None = None
     ) -> int | None:
         """Fill a table with what a query gives, by one statement of the warehouse."""
+        from servicetsunami.sdk.delta import check_key
         from servicetsunami_sink_databricks.deriving import derived
 
-        _check_key(load)
+        check_key(load)
         self._ready(lambda: self._commits.recover(load.table))
         place = self._places.of(load.table)
         work = derived(load, query, gone, self._columns(place))
@@ -249,18 +252,3 @@ class DatabricksSink(Sink[DatabricksConfig], Warehouse, Views, Derives, Notebook
         now = read_columns(self._loader, self._places, self._places.of(load.table))
         if now:
             evolved(now, landing(load, load.schema), load.evolve)
-
-
-def _check_key(load: Load) -> None:
-    if load.mode == "append":
-        return
-    known = {name.casefold() for name in load.schema.names}
-    missing = [name for name in load.key if name.casefold() not in known]
-    if missing or not load.key:
-        raise ConfigError(
-            f"rows of {load.table} cannot be {'merged' if load.mode == 'merge' else 'changed'}: "
-            + (f"the key column '{missing[0]}' is not among them" if missing else "no key is known"),
-            code="key_missing",
-            field="key",
-            fix="name the columns that identify a row, or append instead",
-        )

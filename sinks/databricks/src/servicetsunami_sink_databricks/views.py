@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from servicetsunami.sdk import ConfigError, TableName
+from servicetsunami.sdk.delta import table_not_found
 from servicetsunami.sdk.sql import GuardedQuery, guard_databricks
-from servicetsunami_sink_databricks.catalogue import not_found, summaries, view_definition
+from servicetsunami_sink_databricks.catalogue import summaries, view_definition
 from servicetsunami_sink_databricks.places import LAYERS, Places
 from servicetsunami_sink_databricks.statements import Statements
 from servicetsunami_sink_databricks.writing_sql import text, words
@@ -19,7 +20,7 @@ def create(statements: Statements, places: Places, view: TableName, query: Guard
         )
     for table in query.tables:
         if table not in known and table != view:
-            raise not_found(table, known)
+            raise table_not_found(table, known)
     _refuse_cycle(statements, places, view, query)
     told = words("COMMENT", text(comment)) if comment else ""
     statement = words("CREATE OR REPLACE VIEW", places.of(view).quoted, told, "AS", query.sql)
@@ -30,7 +31,7 @@ def drop(statements: Statements, places: Places, view: TableName) -> None:
     """Remove a view; raises `NotFound` where there is none."""
     if view_definition(statements, places, view) is None:
         views = [one.table for one in summaries(statements, places, None) if one.kind == "view"]
-        raise not_found(view, views)
+        raise table_not_found(view, views)
     statements.run(words("DROP VIEW", places.of(view).quoted), doing=f"removing the view {view}")
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from servicetsunami.sdk import ColumnDetails, Json, NotFound, TableDetails, TableName, TableSummary, nearest
-from servicetsunami.sdk.delta import from_arrow, to_databricks
+from servicetsunami.sdk import ColumnDetails, Json, TableDetails, TableName, TableSummary
+from servicetsunami.sdk.delta import from_arrow, table_not_found, to_databricks
 from servicetsunami.sdk.sql import guard_databricks
 from servicetsunami_sink_lakehouse.folders import LAYERS, Folders
 from servicetsunami_sink_lakehouse.log import history
@@ -54,21 +54,8 @@ def existing(folders: Folders, table: TableName) -> Snapshot:
     """Open a table; raises `NotFound` with near names."""
     snapshot = open_snapshot(folders.table(table))
     if not snapshot.exists:
-        raise not_found(table, [*folders.tables(), *folders.views()])
+        raise table_not_found(table, [*folders.tables(), *folders.views()])
     return snapshot
-
-
-def not_found(table: TableName, known: Iterable[TableName]) -> NotFound:
-    """Say that there is no such table, and which names come near."""
-    names = [str(other) for other in known]
-    same_name = [str(other) for other in names if other.endswith(f".{table.name}")]
-    return NotFound(
-        f"there is no table {table}",
-        code="table_not_found",
-        field="table",
-        fix="list the tables to see what there is" if names else "sync a table first; the lakehouse is empty",
-        did_you_mean=dict.fromkeys((*same_name, *nearest(str(table), names))),
-    )
 
 
 def _summary(table: TableName, snapshot: Snapshot) -> TableSummary:

@@ -70,9 +70,10 @@ class LakehouseSink(Sink[LakehouseConfig], Warehouse, Views):
 
     def begin(self, load: Load) -> Transaction:
         """Open a transaction; clears away what loads that died left in the table's folder."""
+        from servicetsunami.sdk.delta import check_key
         from servicetsunami_sink_lakehouse.transaction import LakehouseTransaction
 
-        _check_key(load)
+        check_key(load)
         self._sweep(load.table)
         if load.generation is None:
             return LakehouseTransaction(self._folder(load), load, cancelled=self.ctx.cancelled)
@@ -120,11 +121,11 @@ class LakehouseSink(Sink[LakehouseConfig], Warehouse, Views):
 
     def drop_view(self, view: TableName) -> None:
         """Remove a view."""
-        from servicetsunami_sink_lakehouse.catalogue import not_found
+        from servicetsunami.sdk.delta import table_not_found
         from servicetsunami_sink_lakehouse.views import drop
 
         if not drop(self._folders, view):
-            raise not_found(view, self._folders.views())
+            raise table_not_found(view, self._folders.views())
 
     def _schema_of(self, query: GuardedQuery) -> pa.Schema:
         with closing(self.query(query, _NO_ROWS)) as rows:
@@ -162,18 +163,3 @@ class LakehouseSink(Sink[LakehouseConfig], Warehouse, Views):
         with on_disk("clearing away abandoned files"):
             sweep_files(open_snapshot(self._folders.table(table)), older_than_seconds=seconds)
             sweep_folders(self._folders.generation(table, "").parent, older_than_seconds=seconds)
-
-
-def _check_key(load: Load) -> None:
-    if load.mode == "append":
-        return
-    known = {name.casefold() for name in load.schema.names}
-    missing = [name for name in load.key if name.casefold() not in known]
-    if missing or not load.key:
-        raise ConfigError(
-            f"rows of {load.table} cannot be {'merged' if load.mode == 'merge' else 'changed'}: "
-            + (f"the key column '{missing[0]}' is not among them" if missing else "no key is known"),
-            code="key_missing",
-            field="key",
-            fix="name the columns that identify a row, or append instead",
-        )

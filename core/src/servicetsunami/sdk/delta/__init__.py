@@ -10,6 +10,7 @@ from servicetsunami.sdk.delta.batches import lowered
 from servicetsunami.sdk.delta.changes import STAGED_OP, STAGED_UNCHANGED, landing, own_columns, row_of, with_changes
 from servicetsunami.sdk.delta.columns import Column, arrow_schema, columns_of, evolved
 from servicetsunami.sdk.delta.lowering import lower_array, lower_type
+from servicetsunami.sdk.delta.refusals import check_key, table_not_found
 from servicetsunami.sdk.delta.types import (
     DeltaType,
     decimal_of,
@@ -28,6 +29,7 @@ __all__ = [
     "DeltaType",
     "WidensError",
     "arrow_schema",
+    "check_key",
     "columns_of",
     "decimal_of",
     "delta_field",
@@ -39,6 +41,7 @@ __all__ = [
     "lowered",
     "own_columns",
     "row_of",
+    "table_not_found",
     "to_arrow",
     "to_databricks",
     "to_duckdb",
