@@ -7,10 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from databricks.sdk import WorkspaceClient
 
 
-def test_it_serves_until_it_is_interrupted_and_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_until_it_is_ended_and_leaves_nothing(tmp_path: Path, ended_by: signal.Signals) -> None:
     command = [sys.executable, "-m", "servicetsunami.cli", "lookalike"]
     environment = {"TMPDIR": str(tmp_path), "PATH": "/usr/bin:/bin"}
     pipe = subprocess.PIPE
@@ -22,7 +24,7 @@ def test_it_serves_until_it_is_interrupted_and_leaves_nothing(tmp_path: Path) ->
         told = dict(line.removeprefix("export ").split("=", 1) for line in lines)
         client = WorkspaceClient(host=told["DATABRICKS_HOST"], token=told["DATABRICKS_TOKEN"])
         name = client.current_user.me().user_name
-        server.send_signal(signal.SIGINT)
+        server.send_signal(ended_by)
         output, _ = server.communicate(timeout=30)
 
     assert (name, server.returncode, output) == ("admin@lookalike.test", 0, "")

@@ -133,6 +133,8 @@ def test_a_connector_and_a_warehouse_bring_their_tools() -> None:
         "query_sql",
         "list_tables",
         "describe_table",
+        "analyze_schema",
+        "suggest_transformations",
         "transform_to_silver",
         "get_run",
         "cancel_run",
@@ -275,6 +277,8 @@ def test_only_tools_that_read_say_so() -> None:
         "query_sql",
         "list_tables",
         "describe_table",
+        "analyze_schema",
+        "suggest_transformations",
         "get_run",
     }
     assert destroying == {"delete_connection", "cancel_run", "transform_to_silver"}

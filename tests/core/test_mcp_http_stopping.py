@@ -67,7 +67,7 @@ async def test_an_open_request_is_answered_while_nobody_new_is_let_in(tmp_path: 
         async with client_of(stage.url, None, era) as client:
             await client.list_tools()
             call = asyncio.create_task(client.call_tool("slow", {"seconds": 4}))
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(1.2)
             found = await statuses_after(stage, signal.SIGTERM)
             answer = await call
         code = await asyncio.to_thread(stage.process.wait, 60)
@@ -103,7 +103,7 @@ async def test_a_second_signal_kills(tmp_path: Path) -> None:
     with serving(tmp_path, command=STAGE) as stage:
         async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
             call = asyncio.create_task(http.post(stage.url, json=SLOW, headers=HEADERS))
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(1.2)
             await statuses_after(stage, signal.SIGTERM)
             code = await asyncio.to_thread(stage.stop, signal.SIGTERM)
             with pytest.raises(httpx2.HTTPError):

@@ -69,6 +69,7 @@ READING = {
     "tables.describe_table",
     "tables.list_tables",
     "tables.query_sql",
+    "tables.validate_sql",
 }
 """Operations that change nothing; whoever adds one here has looked at all that it does."""
 OPERATING = {"installation.rotate_keys"}

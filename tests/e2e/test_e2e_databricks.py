@@ -310,9 +310,9 @@ async def test_two_tenants_share_a_workspace_and_nothing_else(
 
 async def test_a_notebook_is_kept_in_the_tenants_folder(tmp_path: Path, lookalike: Lookalike) -> None:
     async with served(tmp_path / "home", lookalike.environment(), tenant="notes") as client:
-        kept = await call(client, "create_notebook", name="monthly signups", cells=["SELECT 1", "SELECT 2"])
-        taken = await call(client, "create_notebook", name="monthly signups", cells=["SELECT 3"])
-        bad = await call(client, "create_notebook", name="../x", cells=["SELECT 3"])
+        kept = await call(client, "create_notebook", notebook_name="monthly signups", cells=["SELECT 1", "SELECT 2"])
+        taken = await call(client, "create_notebook", notebook_name="monthly signups", cells=["SELECT 3"])
+        bad = await call(client, "create_notebook", notebook_name="../x", cells=["SELECT 3"])
 
     language, source = lookalike.workspace.notebooks["/Shared/servicetsunami/notes/monthly signups"]
     assert (kept["path"], kept["cells"]) == ("/Shared/servicetsunami/notes/monthly signups", 2)

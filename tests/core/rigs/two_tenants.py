@@ -25,7 +25,7 @@ from mcp.types import (
 CREATES = ("connect_", "upload_file")
 """How tools are called whose arguments name nothing that exists: what they make is their caller's own."""
 FREE = {"search", "limit", "layer", "sync_mode", "wait_seconds", "preview", "save_as"}
-FREE |= {"transformations", "checks", "comment", "silver_table"}
+FREE |= {"validate_only", "transformations", "checks", "comment", "silver_table"}
 """Arguments that hold no id of anything."""
 VOLATILE = re.compile(r'"(elapsed_seconds|execution_time|expires_at|created_at)": ?[^,}]+|in [0-9.]+ s')
 NEEDED: Mapping[str, AbstractSet[str]] = {

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from servicetsunami.cli.commands import (
+    assistant,
     authoring,
     clients,
     connectors,
@@ -132,6 +133,8 @@ tsunami.command()(runs.upload)
 tsunami.command()(lakehouse.tables)
 tsunami.command()(lakehouse.describe)
 tsunami.command()(lakehouse.query)
+tsunami.command()(assistant.analyze)
+tsunami.command()(assistant.suggest)
 tsunami.command()(refining.transform)
 tsunami.command()(refining.view)
 tsunami.command()(refining.lineage)

@@ -14,9 +14,12 @@ from servicetsunami.sdk import ConfigError, Json
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from servicetsunami.assistant.models import SchemaAnalysis, TransformAdvice
     from servicetsunami.operations import models
     from servicetsunami.operations.gold import ViewResult
+    from servicetsunami.operations.notebooks import NotebookResult
     from servicetsunami.operations.transforms import TransformResult
+    from servicetsunami.sdk import NotebookLanguage
 
 T = TypeVar("T")
 
@@ -186,9 +189,17 @@ class ServiceTsunami:
         """Keep a SELECT as a view of the gold layer, in place of one that has the name."""
         return self._do(self._remote.create_gold_view(name, sql, comment=comment))
 
-    def create_notebook(self, name: str, **arguments: Any) -> Json:
-        """Create a notebook, on a server that has the tool `create_notebook`."""
-        return self._do(self._remote.create_notebook(name, **arguments))
+    def analyze_schema(self, table_name: str) -> SchemaAnalysis:
+        """Learn a table: what its columns hold, its keys, and where it leads."""
+        return self._do(self._remote.analyze_schema(table_name))
+
+    def suggest_transformations(self, table_name: str) -> TransformAdvice:
+        """Propose what would clean a table; nothing is run."""
+        return self._do(self._remote.suggest_transformations(table_name))
+
+    def create_notebook(self, name: str, cells: Sequence[str], *, language: NotebookLanguage = "sql") -> NotebookResult:
+        """Keep a notebook, on a server whose warehouse keeps notebooks."""
+        return self._do(self._remote.create_notebook(name, cells, language=language))
 
     def _start(self) -> None:
         if self._thread is None:

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from servicetsunami.assistant.models import SchemaAnalysis, TransformAdvice
     from servicetsunami.operations import models
     from servicetsunami.operations.gold import ViewResult
+    from servicetsunami.operations.notebooks import NotebookResult
     from servicetsunami.operations.transforms import TransformResult
+    from servicetsunami.sdk import NotebookLanguage
 
 M = TypeVar("M", bound="BaseModel")
 MOST_ROWS = 1_000
@@ -283,9 +286,26 @@ class AsyncServiceTsunami:
 
         return await self._typed(ViewResult, "create_gold_view", name=name, sql=sql, comment=comment)
 
-    async def create_notebook(self, name: str, **arguments: Any) -> Json:
-        """Create a notebook, on a server that has the tool `create_notebook`."""
-        return await self.call("create_notebook", notebook_name=name, **arguments)
+    async def analyze_schema(self, table_name: str) -> SchemaAnalysis:
+        """Learn a table: what its columns hold, its keys, and where it leads."""
+        from servicetsunami.assistant.models import SchemaAnalysis
+
+        return await self._typed(SchemaAnalysis, "analyze_schema", table_name=table_name)
+
+    async def suggest_transformations(self, table_name: str) -> TransformAdvice:
+        """Propose what would clean a table; nothing is run."""
+        from servicetsunami.assistant.models import TransformAdvice
+
+        return await self._typed(TransformAdvice, "suggest_transformations", table_name=table_name)
+
+    async def create_notebook(
+        self, name: str, cells: Sequence[str], *, language: NotebookLanguage = "sql"
+    ) -> NotebookResult:
+        """Keep a notebook, on a server whose warehouse keeps notebooks."""
+        from servicetsunami.operations.notebooks import NotebookResult
+
+        asked = {"notebook_name": name, "cells": list(cells), "language": language}
+        return await self._typed(NotebookResult, "create_notebook", **asked)
 
     async def _patiently(self, run_id: str, wait_seconds: int, patience_seconds: float) -> models.RunView:
         """Look at a run; while the server is away, look again."""

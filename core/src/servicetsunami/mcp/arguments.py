@@ -163,10 +163,16 @@ class CreateGoldView(TenantArguments):
     comment: Annotated[str, Field(max_length=1000, description="What it tells, for those who find it.")] = ""
 
 
+class OneTable(TenantArguments):
+    """Arguments of a tool about one table."""
+
+    table_name: Annotated[str, Field(description="Such as bronze.customers.")]
+
+
 class CreateNotebook(TenantArguments):
     """Arguments of create_notebook."""
 
-    name: Annotated[str, Field(description="Such as monthly signups.")]
+    notebook_name: Annotated[str, Field(description="Such as monthly signups.")]
     cells: Annotated[list[str], Field(min_length=1, max_length=100, description="Source of each cell, in order.")]
     language: Literal["sql", "python"] = "sql"
 
@@ -200,6 +206,7 @@ class QuerySql(TenantArguments):
     save_as: Annotated[
         Literal["csv", "parquet", "jsonl"] | None, Field(description="Write the whole result to a file.")
     ] = None
+    validate_only: Annotated[bool, Field(description="Only check it.")] = False
 
 
 class ListTables(TenantArguments):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from servicetsunami.mcp import refining_tools, tools
+from servicetsunami.mcp import assistant_tools, refining_tools, tools
 from servicetsunami.mcp.connecting import (
     SecretsInTools,
     SourceClass,
@@ -69,6 +69,7 @@ def _general(
     reading = [tools.TEST_CONNECTION, tools.LIST_SOURCE_TABLES, _sync_tool(connectors)] if connectors else []
     uploading = [tools.UPLOAD_FILE] if any(issubclass(cls, Uploads) for cls in connectors.values()) else []
     asking = [tools.QUERY_SQL, tools.LIST_TABLES, tools.DESCRIBE_TABLE] if warehouse else []
+    understanding = [assistant_tools.ANALYZE_SCHEMA, assistant_tools.SUGGEST_TRANSFORMATIONS] if warehouse else []
     refining = [refining_tools.TRANSFORM_TO_SILVER] if warehouse else []
     if warehouse is not None and issubclass(warehouse, Views):
         refining.append(refining_tools.CREATE_GOLD_VIEW)
@@ -82,6 +83,7 @@ def _general(
         *uploading,
         *([tools.QUERY_SOURCE] if queryable else []),
         *asking,
+        *understanding,
         *refining,
         tools.GET_RUN,
         tools.CANCEL_RUN,

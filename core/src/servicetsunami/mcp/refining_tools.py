@@ -33,7 +33,7 @@ async def _create_view(call: ToolCall, given: CreateGoldView) -> ViewResult:
 
 
 async def _create_notebook(call: ToolCall, given: CreateNotebook) -> NotebookResult:
-    return await create_notebook(call.app, call.caller, given.name, given.cells, language=given.language)
+    return await create_notebook(call.app, call.caller, given.notebook_name, given.cells, language=given.language)
 
 
 def notebook_text(result: NotebookResult) -> str:

@@ -22,6 +22,7 @@ _PARTS: dict[str, Json] = {
     "TableVersion": {"type": "object", "required": ["version", "operation"]},
     "SourceTable": {"type": "object", "required": ["table_name", "kind", "key", "sync_modes"]},
     "ColumnProfile": {"type": "object", "required": ["nulls"]},
+    "ConnectionView": {"type": "object", "required": ["connection_id", "name", "connector"]},
     "ExportedFile": {"type": "object", "required": ["format", "rows", "size_bytes"]},
 }
 _ERROR = {"type": "object", "description": "Alone, if isError."}

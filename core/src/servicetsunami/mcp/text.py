@@ -141,6 +141,9 @@ def query_text(result: QueryResult) -> str:
 
 def page_text(result: QueryPage) -> str:
     """Show the rows of a page."""
+    if result.would_read is not None:
+        columns = ", ".join(f"{one.name} {one.type}" for one in result.columns)
+        return f"{result.notice} Columns: {columns}. It would read {_count(result.would_read, 'row')}."
     if result.export is not None:
         return _answer(result, f"; {_file(result.export)}")
     if result.next_cursor is None:

@@ -109,6 +109,8 @@ async def _query_source(call: ToolCall, arguments: QuerySource) -> QueryResult:
 
 async def _query_sql(call: ToolCall, arguments: QuerySql) -> QueryPage:
     asked = call.app, call.caller, arguments.sql
+    if arguments.validate_only:
+        return await tables.validate_sql(*asked)
     if arguments.save_as is None:
         return await tables.query_sql(*asked, limit=arguments.limit, cursor=arguments.cursor)
     return await saving.save_result(*asked, arguments.save_as, limit=arguments.limit, cursor=arguments.cursor)
@@ -192,7 +194,7 @@ LIST_SOURCE_TABLES = ToolSpec(
 )
 
 TOLD_OF_A_RUN = ("run_id", "status", "bronze_table", "rows", "message", "problem", "notes")
-"""What tools that begin or end a run say of it; get_run tells the rest."""
+"""What the schemas of tools about a run name of it; the reference of the tools has the rest."""
 
 SYNC_TO_BRONZE = ToolSpec(
     name="sync_to_bronze",
@@ -238,6 +240,7 @@ GET_RUN = ToolSpec(
     ),
     arguments=GetRun,
     result=RunView,
+    told=TOLD_OF_A_RUN,
     run=_get_run,
     text=text.run_text,
     scope="read",
@@ -288,6 +291,7 @@ QUERY_SQL = ToolSpec(
     ),
     arguments=QuerySql,
     result=QueryPage,
+    told=("columns", "rows", "row_count", "truncated", "next_cursor", "execution_time", "result"),
     run=_query_sql,
     text=text.page_text,
     whole=_whole,

@@ -207,6 +207,7 @@ class QueryPage(QueryResult):
     next_cursor: str | None = None
     result_id: str | None = Field(None, description="The whole result is query-result://{result_id} for an hour.")
     export: ExportedFile | None = Field(None, description="With save_as.")
+    would_read: int | None = Field(None, description="With validate_only: rows of the tables it reads.")
 
 
 class TableView(Result):

@@ -46,7 +46,7 @@ async def create_notebook(
         raise ConfigError(
             "a notebook needs a name of letters, digits, spaces, _ and -, at most 100 characters",
             code="bad_notebook_name",
-            field="name",
+            field="notebook_name",
             fix="choose a name such as monthly signups",
         )
     source = _FIRST[language] + _PARTED[language].join(cell.strip("\n") for cell in cells) + "\n"

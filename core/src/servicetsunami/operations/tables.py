@@ -22,8 +22,8 @@ from servicetsunami.operations.models import (
     TableView,
 )
 from servicetsunami.operations.paging import shortened, viewed_page
-from servicetsunami.operations.results import row_limit
-from servicetsunami.sdk import ColumnDetails, Json, Sink, TableName, TableSummary, Warehouse
+from servicetsunami.operations.results import columns_of, row_limit
+from servicetsunami.sdk import ColumnDetails, Json, QueryLimits, Sink, TableName, TableSummary, Warehouse
 from servicetsunami.sdk.sql import guard_databricks
 
 if TYPE_CHECKING:
@@ -106,6 +106,32 @@ async def query_sql(
             return pages.further(cursor, began)
         with closing(warehouse.query(query, pages.limits(app.settings.query_timeout_seconds))) as reader:
             return pages.first(reader, began)
+
+    return await with_warehouse(app, caller, work)
+
+
+async def validate_sql(app: App, caller: Caller, sql: str) -> QueryPage:
+    """Tell whether a query can be answered, with which columns, and how many rows its tables have; none is read.
+
+    Raises what `query_sql` raises for a query that cannot.
+    """
+
+    def work(sink: Sink[Any], warehouse: Warehouse) -> QueryPage:
+        began = time.perf_counter()
+        query = guard_databricks(sql, catalog=sink.catalog(), layers=LAYERS)
+        limits = QueryLimits(0, timeout_seconds=app.settings.query_timeout_seconds)
+        with closing(warehouse.query(query, limits)) as reader:
+            columns = columns_of(reader.schema)
+        rows = {one.table: one.rows or 0 for one in warehouse.tables()}
+        return QueryPage(
+            columns=columns,
+            rows=(),
+            row_count=0,
+            truncated=False,
+            execution_time=round(time.perf_counter() - began, 4),
+            would_read=sum(rows.get(table, 0) for table in query.tables),
+            notice="The query can be answered; it was not run.",
+        )
 
     return await with_warehouse(app, caller, work)
 

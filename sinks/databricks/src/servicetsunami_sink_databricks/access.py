@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
@@ -48,6 +49,8 @@ def connect(config: DatabricksConfig, role: Role, timeout_seconds: int) -> Any:
     """
     from databricks import sql
 
+    # It logs each failure before it raises it, with whatever the server said; ours says it once, in words of our own.
+    logging.getLogger("databricks.sql").setLevel(logging.CRITICAL)
     known = sdk_config(config, role)
     path = f"/sql/1.0/warehouses/{config.warehouse_id}"
     plain = {"_connection_uri": config.host + path} if config.host.startswith("http://") else {}

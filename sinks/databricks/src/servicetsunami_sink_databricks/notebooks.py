@@ -28,7 +28,10 @@ def create(client: WorkspaceClient, folder: str, name: str, language: NotebookLa
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
             raise ConfigError(
-                f"there is a notebook {path} already", code="notebook_taken", field="name", fix="choose another name"
+                f"there is a notebook {path} already",
+                code="notebook_taken",
+                field="notebook_name",
+                fix="choose another name",
             ) from None
         number = client.workspace.get_status(path).object_id
     return NotebookPlace(path, f"{client.config.host}/#notebook/{number}")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import suppress
 from importlib import import_module
+from signal import SIGINT, SIGTERM
+from signal import signal as on_signal
 from threading import Event
 from typing import TYPE_CHECKING, Annotated
 
@@ -118,8 +119,10 @@ def lookalike(
         for name, value in server.environment().items():
             typer.echo(f"export {name}={value}")
         typer.echo("serving until Ctrl-C", err=True)
-        with suppress(KeyboardInterrupt):
-            Event().wait()
+        ended = Event()
+        for signal in (SIGINT, SIGTERM):
+            on_signal(signal, lambda *_: ended.set())
+        ended.wait()
 
 
 def open_settings(given: list[tuple[str, str]]) -> dict[str, str]:
