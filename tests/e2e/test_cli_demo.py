@@ -37,6 +37,8 @@ def test_the_demo_answers_and_leaves_nothing_behind(temporary: Path) -> None:
     assert ended.returncode == 0, ended.stderr
     assert "136 people signed up last month; a day later it is 161." in ended.stdout
     assert "tenant_demo.bronze.customers: succeeded, incremental: 30 rows written" in ended.stdout
+    assert "tenant_demo.silver.fair_list succeeded: 120 rows" in ended.stdout
+    assert "2026-09-15  40" in ended.stdout
     assert "claude mcp add lakehouse -- /" in ended.stdout
     assert "password='********'" in ended.stdout
     assert list(temporary.iterdir()) == []

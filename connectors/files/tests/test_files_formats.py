@@ -184,9 +184,9 @@ def test_a_sheet_with_too_many_cells_and_one_that_is_not_there_are_refused(folde
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("t.csv.gz", gzip.compress(b"id,name\n1,Ada\n")),
+        ("t.csv.gz", gzip.compress(b"id,name\n1,Ada\n", mtime=0)),
         ("t.csv.zst", pa.compress(b"id,name\n1,Ada\n", codec="zstd", asbytes=True)),
-        ("t.jsonl.gz", gzip.compress(b'{"id": 1, "name": "Ada"}\n')),
+        ("t.jsonl.gz", gzip.compress(b'{"id": 1, "name": "Ada"}\n', mtime=0)),
         ("t.tsv", b"id\tname\n1\tAda\n"),
         ("t.txt", b"id|name\n1|Ada\n"),
     ],

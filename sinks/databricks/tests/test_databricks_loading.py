@@ -177,3 +177,34 @@ def test_a_workspace_that_is_away_is_said_and_nothing_is_lost(
 
     assert catalog.rows(f"select id from {table}") == [{"id": 1}]
     assert catalog.sink.committed(Load(table, batch(id=[2]).schema, app="app")).seq == 1
+
+
+def test_a_table_that_may_not_be_tagged_has_its_rows_once(
+    catalog: Any, table: TableName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog.load(TableName("bronze", f"{table.name}_first"), batch(id=[1]))
+    from servicetsunami_lookalike.sql import altering, errors
+
+    def refuse(*_: object) -> None:
+        raise errors.denied("somebody", "APPLY TAG", str(table))
+
+    monkeypatch.setitem(altering._ACTIONS, altering.exp.AlterSet, refuse)
+    catalog.load(table, batch(id=[1, 2]))
+
+    assert catalog.rows(f"select count(*) as n from {table}") == [{"n": 2}]
+    assert catalog.sink.committed(Load(table, batch(id=[2]).schema, app="app")).seq == 1
+
+
+def test_generations_of_loads_that_died_go_when_they_are_old(
+    catalog: Any, lookalike: Lookalike, table: TableName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog.load(table, batch(id=[1]))
+    catalog.load(table, batch(id=[2]), generation="gone")
+    ops = lookalike.workspace.catalogs.schema("tenant_acme", "_ops").tables
+    before = [name for name in ops if name.startswith("aside_")]
+    monkeypatch.setattr("servicetsunami_sink_databricks.commits.timedelta", lambda hours: -_days(hours))
+    catalog.sink.begin(Load(table, batch(id=[1]).schema, app="app")).abort()
+
+    assert len(before) == 1
+    assert [name for name in ops if name.startswith("aside_")] == []
+    assert catalog.rows(f"select id from {table}") == [{"id": 1}]

@@ -44,10 +44,10 @@ class Texts:
         most = self.filled * _SHARE
         found = [shape for shape in SHAPES if self.filled and self.shapes.get(shape, 0) >= most]
         if {"whole number", "number"} & set(found):  # each of them is one with commas, too
-            found = [shape for shape in found if shape != "number with commas"]
+            found = [shape for shape in found if shape not in ("number with commas", "phone number")]
         formats = [one for one in DATE_FORMATS if self.shapes.get(one)]
         if self.filled and sum(self.shapes[one] for one in formats) >= most:
-            found += [f"date {one}" for one in formats]
+            return tuple(f"date {one}" for one in formats)  # digits with dashes would pass for other things, too
         numbers = ("whole number", "number", "number with commas")
         if not found and self.filled and sum(self.shapes.get(one, 0) for one in numbers[:2]) >= most:
             found.append("number")

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
-from servicetsunami.sdk import Cancelled, Commit, PermanentError, TableName, TransientError, TsunamiError
+from servicetsunami.sdk import (
+    Cancelled,
+    Commit,
+    PermanentError,
+    PermissionDenied,
+    TableName,
+    TransientError,
+    TsunamiError,
+)
 from servicetsunami.sdk.sql import guard_databricks
 from servicetsunami_sink_databricks import loading_sql
+from servicetsunami_sink_databricks.failures import StatementError
 from servicetsunami_sink_databricks.ledger import Entry, Ledger, pending
 from servicetsunami_sink_databricks.places import LAYERS, Place, Places
 from servicetsunami_sink_databricks.schemas import Columns, conform, create, read_columns
@@ -15,6 +26,7 @@ from servicetsunami_sink_databricks.statements import Statements
 from servicetsunami_sink_databricks.work import Work
 from servicetsunami_sink_databricks.writing_sql import pairs, words
 
+logger = logging.getLogger(__name__)
 _TRIES = 5
 _HISTORY = 20
 
@@ -51,6 +63,12 @@ class Commits:
         """Return where the files of a load lie."""
         return f"{self._places.loads(place)}/{load_id}"
 
+    def discard_old(self, entries: Sequence[Entry], hours: float) -> None:
+        """Remove generations that nobody has loaded for so long: whoever did has died."""
+        oldest = datetime.now(UTC) - timedelta(hours=hours)
+        for place in {entry.place for entry in entries if entry.place.generation and entry.changed_at < oldest}:
+            self.discard(place)
+
     def discard(self, place: Place) -> None:
         """Remove a generation with all that is known of it, and the files of its loads."""
         drop = words("DROP TABLE IF EXISTS", place.quoted)
@@ -84,7 +102,7 @@ class Commits:
             conform(self._statements, place, now, work.columns, work.key, work.comment)
             self._load(place, work)
         if not now and not place.generation:
-            self._tag(place, work)
+            self._tag(place, work)  # after the rows: what it cannot do must not stop them
 
     def _load(self, place: Place, work: Work) -> None:
         doing, folder = f"loading rows into {place.table}", self.folder(place, work.load_id)
@@ -134,7 +152,10 @@ class Commits:
         self._statements.run(loading_sql.derive_merged(place, work), doing=doing)
 
     def _tag(self, place: Place, work: Work) -> None:
+        """Tag a new table, if the principal may: the rows are in it, so a refusal is no failure of the commit."""
         tags = pairs({"servicetsunami_tenant": self._places.tenant, "servicetsunami_load": work.load_id})
-        self._statements.rows(
-            words("ALTER TABLE", place.quoted, "SET TAGS", f"({tags})"), doing=f"tagging the table {place.table}"
-        )
+        statement = words("ALTER TABLE", place.quoted, "SET TAGS", f"({tags})")
+        try:
+            self._statements.rows(statement, doing=f"tagging the table {place.table}")
+        except (PermissionDenied, StatementError) as error:
+            logger.warning("a table has no tags: %s", error)

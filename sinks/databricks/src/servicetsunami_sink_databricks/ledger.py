@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from servicetsunami.sdk import Commit, TableName
@@ -24,10 +25,13 @@ DEFINITION = (
     "changed_at TIMESTAMP) "
     "COMMENT 'Commits of loads: the last one, and the one under way.'"
 )
-_READ = "SELECT generation, app, seq, state, load, pending_seq, pending_state, pending_work FROM"
+_READ = "SELECT generation, app, seq, state, load, pending_seq, pending_state, pending_work, changed_at FROM"
 _ONE = "table_name = :table AND generation = :generation AND app = :app"
 _CLEARED = "pending_seq = NULL, pending_state = NULL, pending_work = NULL, pending_load = NULL"
 _NOW = "changed_at = current_timestamp()"
+
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class Entry:
     place: Place
     app: str
     last: Commit
+    changed_at: datetime = _NEVER
     load_id: str = ""
     """The load of the last commit, whose files are not needed any more."""
     pending: Commit | None = None
@@ -126,6 +131,8 @@ def _entry(places: Places, table: TableName, row: dict[str, Any]) -> Entry:
     last = Commit(int(row["seq"] or 0), json.loads(row["state"] or "{}"))
     place = places.of(table, row["generation"])
     if row["pending_seq"] is None:
-        return Entry(place, row["app"], last, row["load"] or "")
+        return Entry(place, row["app"], last, row["changed_at"], row["load"] or "")
     under_way = Commit(int(row["pending_seq"]), json.loads(row["pending_state"]))
-    return Entry(place, row["app"], last, row["load"] or "", under_way, Work.from_json(row["pending_work"]))
+    return Entry(
+        place, row["app"], last, row["changed_at"], row["load"] or "", under_way, Work.from_json(row["pending_work"])
+    )

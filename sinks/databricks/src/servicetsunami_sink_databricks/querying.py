@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from itertools import chain
 
 import pyarrow as pa
@@ -29,10 +30,18 @@ def answer(reader: Statements, places: Places, query: GuardedQuery, limits: Quer
     except StatementError as error:
         raise _explained(error, reader, places, query.tables) from error
     schema = pa.schema([pa.field(one.name, _type(one.type)) for one in first.schema])
-    return pa.RecordBatchReader.from_batches(schema, _batches(chain([first], tables), schema, limits))
+    return pa.RecordBatchReader.from_batches(schema, _batches(first, tables, schema, limits))
 
 
-def _batches(tables: Iterator[pa.Table], schema: pa.Schema, limits: QueryLimits) -> Iterator[pa.RecordBatch]:
+def _batches(
+    first: pa.Table, others: Generator[pa.Table, None, None], schema: pa.Schema, limits: QueryLimits
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows up to the limits; the statement is let go of at their end, or when nobody reads on."""
+    with closing(others):
+        yield from _limited(chain([first], others), schema, limits)
+
+
+def _limited(tables: Iterable[pa.Table], schema: pa.Schema, limits: QueryLimits) -> Iterator[pa.RecordBatch]:
     rows, size = limits.rows, limits.size_bytes
     for table in tables:
         for batch in table.to_batches(max_chunksize=4_096):

@@ -69,6 +69,7 @@ class DatabricksSink(Sink[DatabricksConfig], Warehouse, Views, Derives, Notebook
 
         check_key(load)
         entries = self._ready(lambda: self._commits.recover(load.table))
+        self._commits.discard_old(entries, self.config.keep_stage_hours)
         needed = {entry.work.load_id for entry in entries if entry.work is not None}
         done = {entry.load_id for entry in entries}
         folder = self._places.stage(load.table)

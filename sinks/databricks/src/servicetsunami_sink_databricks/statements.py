@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +61,7 @@ class Statements:
             found: list[dict[str, Any]] = cursor.fetchall_arrow().to_pylist()
             return found[0] if found else {}
 
-    def stream(self, statement: str, *, rows: int, seconds: float, doing: str) -> Iterator[pa.Table]:
+    def stream(self, statement: str, *, rows: int, seconds: float, doing: str) -> Generator[pa.Table, None, None]:
         """Run a query and yield its rows in small tables, at least one; ends after so many rows or seconds."""
         with on_databricks(doing), self._connection.cursor(row_limit=max(rows, 1)) as cursor:
             deadline = time.monotonic() + seconds

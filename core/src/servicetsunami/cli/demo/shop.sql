@@ -65,4 +65,23 @@ SELECT
 FROM generate_series(1, 10000) AS i,
     LATERAL (SELECT timestamptz '2026-10-01 00:00+00' - ((10000 - i) * 61 || ' minutes')::interval AS placed) AS at;
 
+-- What people write by hand: one thing in many spellings.
+CREATE TABLE fair_list (
+    id        int PRIMARY KEY,
+    email     text,
+    visited   text,
+    interest  text
+);
+COMMENT ON TABLE fair_list IS 'Who left a card at the fair, typed in by hand.';
+
+INSERT INTO fair_list
+SELECT
+    i,
+    CASE WHEN i % 12 = 0 THEN 'n/a'
+        WHEN i % 5 = 0 THEN ' Guest' || (i % 40) || '@Example.com'
+        ELSE 'guest' || (i % 40) || '@example.com' END,
+    to_char(day, (ARRAY['YYYY-MM-DD', 'DD/MM/YYYY', 'FMDD Mon YYYY', 'DD.MM.YYYY'])[1 + i % 4]),
+    (ARRAY['PRO', 'pro', 'free ', '-', 'Plus'])[1 + i % 5]
+FROM generate_series(1, 120) AS i, LATERAL (SELECT date '2026-09-14' + i % 3 AS day) AS at;
+
 ANALYZE;

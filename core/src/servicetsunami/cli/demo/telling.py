@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from servicetsunami.assistant.models import TransformAdvice
 from servicetsunami.cli.screen import Screen
 from servicetsunami.cli.show.lakehouse import show_answer
 from servicetsunami.cli.show.words import counted, thousands
 from servicetsunami.operations.models import Connected, QueryResult, Result, RunView, SourceTables, TestResult
+from servicetsunami.operations.transforms import TransformResult
 
 _SECRETS = frozenset({"password"})
 
@@ -37,7 +39,7 @@ class Teller:
         """Show a tool call; no secret in it."""
         shown = {name: "********" if name in _SECRETS else value for name, value in arguments.items()}
         sql = shown.pop("sql", None)
-        said = "" if sql else f"({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+        said = "" if sql else f"({', '.join(f'{name}={_brief(value)}' for name, value in shown.items())})"
         self._screen.line()
         self._screen.line(f"  -> {tool}{said}", "blue")
         for text in str(sql or "").splitlines():
@@ -64,6 +66,11 @@ class Teller:
             self._screen.line("To do this with data of yours:")
         self._screen.line()
         self._screen.line(f"  {claude_line()}", "bold")
+
+
+def _brief(value: Any) -> str:
+    """Write an argument; of a list how many it holds."""
+    return f"[{counted(len(value), 'item')}]" if isinstance(value, list) else repr(value)
 
 
 def claude_line() -> str:
@@ -100,10 +107,28 @@ def _tell_run(screen: Screen, run: RunView) -> None:
         screen.line(f"     {note}")
 
 
+def _tell_advice(screen: Screen, result: TransformAdvice) -> None:
+    for at, one in enumerate(result.reasons, start=1):
+        screen.line(f"  <- {at}. {one.step['op']}: {one.why}", "green")
+    for note in result.notes:
+        screen.line(f"     {note}")
+
+
+def _tell_transform(screen: Screen, result: TransformResult) -> None:
+    done = "would have" if result.status == "previewed" else f"{result.status}:"
+    screen.line(f"  <- {result.silver_table} {done} {counted(result.rows or 0, 'row')}", "green")
+    for rule in result.rules:
+        counts = {"changed": rule.changed, "failed": rule.failed, "removed": rule.removed}
+        told = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+        screen.line(f"     {rule.op} {', '.join(rule.columns)}: {told or 'nothing to do'}")
+
+
 _ANSWERS: dict[type[Result], Callable[[Screen, Any], None]] = {
     Connected: _tell_connect,
     TestResult: _tell_test,
     SourceTables: _tell_tables,
     RunView: _tell_run,
     QueryResult: show_answer,
+    TransformAdvice: _tell_advice,
+    TransformResult: _tell_transform,
 }
