@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 OF_ITS_OWN = frozenset(
     (
-        *("run_id", "connection_id", "url", "history", "version", "size_bytes", "lag_bytes", "execution_time"),
+        *("run_id", "connection_id", "url", "tags", "history", "version", "size_bytes", "lag_bytes", "execution_time"),
         *("started_at", "ended_at", "finished_at", "updated_at", "created_at", "requested_at", "elapsed_seconds"),
     )
 )

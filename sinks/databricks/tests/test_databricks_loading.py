@@ -79,9 +79,10 @@ def test_a_table_says_where_it_comes_from(catalog: Any, lookalike: Lookalike, ta
     rows = pa.RecordBatch.from_pydict({"id": [1], "name": ["a"]}, schema=schema)
     catalog.load(table, rows, mode="merge", key=("id",), comment="What it is.")
     kept = lookalike.workspace.catalogs.table(("tenant_acme", "bronze", table.name))
+    told = catalog.sink.describe(table).tags
 
     assert (kept.comment, kept.clustered_by, kept.primary_key) == ("What it is.", ("id",), ("id",))
-    assert kept.tags["servicetsunami_tenant"] == "acme"
+    assert (kept.tags, told["servicetsunami_tenant"]) == (told, "acme")
     assert kept.properties["delta.enableTypeWidening"] == "true"
 
 
@@ -183,12 +184,14 @@ def test_a_table_that_may_not_be_tagged_has_its_rows_once(
     catalog: Any, table: TableName, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalog.load(TableName("bronze", f"{table.name}_first"), batch(id=[1]))
+    from sqlglot import exp
+
     from servicetsunami_lookalike.sql import altering, errors
 
     def refuse(*_: object) -> None:
         raise errors.denied("somebody", "APPLY TAG", str(table))
 
-    monkeypatch.setitem(altering._ACTIONS, altering.exp.AlterSet, refuse)
+    monkeypatch.setitem(altering._ACTIONS, exp.AlterSet, refuse)
     catalog.load(table, batch(id=[1, 2]))
 
     assert catalog.rows(f"select count(*) as n from {table}") == [{"n": 2}]

@@ -73,7 +73,14 @@ def test_a_tenant_is_set_up_by_statements_that_may_run_again(
 ) -> None:
     lookalike.add_service_principal("loader-t1", "s1")
     lookalike.add_service_principal("reader-t1", "s2")
-    sink = opened(settings, tmp_path, "t1", loader_principal="loader-{tenant}", reader_principal="reader-{tenant}")
+    sink = opened(
+        settings,
+        tmp_path,
+        "t1",
+        bind_to_workspace=True,
+        loader_principal="loader-{tenant}",
+        reader_principal="reader-{tenant}",
+    )
     planned = sink.provisioning()
     before = "tenant_t1" in lookalike.workspace.catalogs.names()
     sink.provision()
@@ -81,6 +88,8 @@ def test_a_tenant_is_set_up_by_statements_that_may_run_again(
     sink.close()
 
     assert not before
+    assert lookalike.workspace.catalogs.catalog("tenant_t1").isolated
+    assert planned[-1].startswith("-- catalog tenant_t1")
     assert planned[0] == "CREATE CATALOG IF NOT EXISTS `tenant_t1` COMMENT 'Tenant t1.'"
     grants = lookalike.workspace.catalogs.grants
     assert grants.on("tenant_t1.bronze._stage") == {"loader-t1": {"READ VOLUME", "WRITE VOLUME"}}

@@ -271,6 +271,7 @@ class TableDescription(Result):
     version: int
     history: tuple[TableVersion, ...] = ()
     definition: str = Field("", description="Of a view: its query.")
+    tags: dict[str, str] = {}
     truncated: bool = Field(False, description="True if there are more columns than fit this answer.")
     next_cursor: str | None = None
     sample: tuple[tuple[Cell, ...], ...] = Field(

@@ -69,6 +69,7 @@ async def describe_table(
             version=details.version,
             history=tuple(_version(entry) for entry in details.history),
             definition=details.definition,
+            tags=dict(details.tags),
             truncated=next_cursor is not None,
             next_cursor=next_cursor,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -175,6 +175,8 @@ class TableDetails:
     """Latest changes first: `version`, `timestamp` (ISO 8601, UTC), `operation`, `rows_added`, `rows_removed`."""
     definition: str = ""
     """Of a view: its query in Databricks SQL, with tables as quoted catalog.layer.name."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """What the warehouse's own catalog calls tags, by name."""
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ GUARDED: tuple[tuple[str, str, Answer], ...] = (
     ("GET", f"{_UC}/catalogs", unity.list_catalogs),
     ("POST", f"{_UC}/catalogs", unity.create_catalog),
     ("GET", f"{_UC}/catalogs/(?P<name>[^/]+)", unity.get_catalog),
+    ("PATCH", f"{_UC}/catalogs/(?P<name>[^/]+)", unity.update_catalog),
     ("GET", f"{_UC}/schemas", unity.list_schemas),
     ("GET", f"{_UC}/schemas/(?P<name>[^/]+)", unity.get_schema),
     ("GET", f"{_UC}/tables", unity.list_tables),

@@ -36,6 +36,17 @@ def create_catalog(workspace: Workspace, request: Request) -> Response:
     return as_json(_catalog(workspace, name))
 
 
+def update_catalog(workspace: Workspace, request: Request) -> Response:
+    """Change whether a catalog is seen in this workspace alone; nothing else of it."""
+    name, wanted = request.groups["name"].casefold(), request.json()
+    catalog = workspace.catalogs.catalog(name)
+    workspace.catalogs.grants.require(request.principal, "MANAGE", name, owners=(catalog.owner,))
+    if set(wanted) != {"isolation_mode"} or wanted["isolation_mode"] not in ("ISOLATED", "OPEN"):
+        raise ApiError(400, "INVALID_PARAMETER_VALUE", "only isolation_mode can be changed here")
+    catalog.isolated = wanted["isolation_mode"] == "ISOLATED"
+    return as_json(_catalog(workspace, name))
+
+
 def list_schemas(workspace: Workspace, request: Request) -> Response:
     """List the schemas of a catalog."""
     catalog = request.query["catalog_name"].casefold()
@@ -122,7 +133,9 @@ def _grants(workspace: Workspace, securable: str) -> dict[str, Any]:
 
 def _catalog(workspace: Workspace, name: str) -> dict[str, Any]:
     found = workspace.catalogs.catalog(name)
-    return {"name": name, "owner": found.owner, "comment": found.comment, "catalog_type": "MANAGED_CATALOG"}
+    mode = "ISOLATED" if found.isolated else "OPEN"
+    told = {"name": name, "owner": found.owner, "comment": found.comment, "isolation_mode": mode}
+    return {**told, "catalog_type": "MANAGED_CATALOG"}
 
 
 def _schema(workspace: Workspace, catalog: str, name: str) -> dict[str, Any]:

@@ -68,6 +68,8 @@ class Catalog:
 
     owner: str
     comment: str = ""
+    isolated: bool = False
+    """Whether it is seen in this workspace alone."""
     schemas: dict[str, Schema] = field(default_factory=dict)
 
 

@@ -57,7 +57,18 @@ def details(statements: Statements, places: Places, table: TableName) -> TableDe
     summary = TableSummary(table, rows, detail["sizeInBytes"], _utc(detail["lastModified"]), comment)
     version = int(history[0]["version"]) if history else 0
     told = _columns(columns, source_types(properties))
-    return TableDetails(summary, told, key_of(properties), version, tuple(map(_change, history)))
+    changes, tags = tuple(map(_change, history)), _tags(statements, places, table)
+    return TableDetails(summary, told, key_of(properties), version, changes, tags=tags)
+
+
+def _tags(statements: Statements, places: Places, table: TableName) -> dict[str, str]:
+    query = words(
+        "SELECT tag_name, tag_value FROM",
+        places.information("table_tags"),
+        "WHERE schema_name = :schema AND table_name = :name ORDER BY tag_name",
+    )
+    found = statements.rows(query, {"schema": table.layer, "name": table.name}, doing="reading the tags of a table")
+    return {row["tag_name"]: row["tag_value"] or "" for row in found}
 
 
 def view_definition(statements: Statements, places: Places, view: TableName) -> str | None:

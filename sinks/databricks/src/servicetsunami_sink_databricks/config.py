@@ -55,6 +55,9 @@ class DatabricksConfig(Config):
     reader_principal: str | None = Field(
         None, description="Who is granted the queries of a tenant when it is set up; {tenant} stands for the tenant."
     )
+    bind_to_workspace: bool = Field(
+        False, description="Let a tenant's catalog be seen in this workspace alone when it is set up."
+    )
     notebook_folder: str = Field(
         "/Shared/servicetsunami/{tenant}", pattern=r"^/.+[^/]$", description="Where notebooks of a tenant go."
     )

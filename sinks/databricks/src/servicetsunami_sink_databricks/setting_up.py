@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from servicetsunami.sdk.sql import quote_identifier, quote_path
 from servicetsunami_sink_databricks.config import DatabricksConfig
+from servicetsunami_sink_databricks.failures import on_databricks
 from servicetsunami_sink_databricks.ledger import DEFINITION
 from servicetsunami_sink_databricks.places import LAYERS, OPS, STAGE, Places
 from servicetsunami_sink_databricks.writing_sql import text, words
+
+if TYPE_CHECKING:
+    from databricks.sdk import WorkspaceClient
 
 _SCHEMAS = {
     "bronze": "Rows as they came from the sources.",
@@ -28,6 +33,14 @@ def statements(places: Places, config: DatabricksConfig) -> list[str]:
     made.append(words("CREATE VOLUME IF NOT EXISTS", _stage(places), "COMMENT", text("Files of loads on their way.")))
     made.append(words("CREATE TABLE IF NOT EXISTS", places.ledger, DEFINITION))
     return [*made, *_grants(places, config)]
+
+
+def bind(client: WorkspaceClient, catalog: str) -> None:
+    """Let a catalog be seen in this workspace alone; others can be bound to it by whoever manages it."""
+    from databricks.sdk.service.catalog import CatalogIsolationMode
+
+    with on_databricks("binding the tenant's catalog to this workspace"):
+        client.catalogs.update(catalog, isolation_mode=CatalogIsolationMode.ISOLATED)
 
 
 def _grants(places: Places, config: DatabricksConfig) -> Iterator[str]:

@@ -175,12 +175,17 @@ class DatabricksSink(Sink[DatabricksConfig], Warehouse, Views, Derives, Notebook
         """Return the statements that set the tenant up."""
         from servicetsunami_sink_databricks.setting_up import statements
 
-        return statements(self._places, self.config)
+        binding = [f"-- catalog {self.catalog()}: isolation mode ISOLATED"] if self.config.bind_to_workspace else []
+        return [*statements(self._places, self.config), *binding]
 
     def provision(self) -> None:
         """Set the tenant up."""
-        for statement in self.provisioning():
+        from servicetsunami_sink_databricks.setting_up import bind, statements
+
+        for statement in statements(self._places, self.config):
             self._loader.rows(statement, doing="setting the tenant up")
+        if self.config.bind_to_workspace:
+            bind(self._client, self.catalog())
 
     def close(self) -> None:
         """End the sessions."""
