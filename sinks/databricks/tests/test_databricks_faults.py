@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 SCRIPT = Path(__file__).with_name("databricks_faults.py")
-EVERY = 31
+EVERY = 61
 
 
 def test_rows_state_and_stage_are_exact_whatever_breaks_where() -> None:
