@@ -28,6 +28,14 @@ OF_ITS_OWN = frozenset(
     )
 )
 """What differs from run to run, or names the sink."""
+SHOP = (
+    "create table orders (id int primary key, note text, price numeric(10,2), at timestamptz default now())",
+    "comment on column orders.note is 'What the customer said.'",
+    "insert into orders (id, note, price) select n, 'ü ' || n, n * 1.25 from generate_series(1, 3000) n",
+    "create table events (at timestamptz not null, what text)",
+    "insert into events select date '2026-01-01' + n * interval '1 hour', 'e' || n from generate_series(1, 50) n",
+    "create table empty (id bigint primary key, tags text[], raw bytea, day date, ok boolean)",
+)
 MESSY = (
     """create table people (id int primary key, email text, signed_up text, plan text, details text,
     updated_at timestamptz default now())""",
@@ -137,15 +145,7 @@ async def both(folder: Path, lookalike: Lookalike, tenant: str) -> AsyncIterator
 
 
 async def test_syncs_of_every_mode_say_and_hold_the_same(tmp_path: Path, lookalike: Lookalike, database: Any) -> None:
-    await changed(
-        database,
-        "create table orders (id int primary key, note text, price numeric(10,2), at timestamptz default now())",
-        "comment on column orders.note is 'What the customer said.'",
-        "insert into orders (id, note, price) select n, 'ü ' || n, n * 1.25 from generate_series(1, 3000) n",
-        "create table events (at timestamptz not null, what text)",
-        "insert into events select date '2026-01-01' + n * interval '1 hour', 'e' || n from generate_series(1, 50) n",
-        "create table empty (id bigint primary key, tags text[], raw bytea, day date, ok boolean)",
-    )
+    await changed(database, *SHOP)
     async with both(tmp_path, lookalike, "modes") as pair:
         cursors = {"events": {"cursor": "at"}, "orders": {"cursor": "at"}}
         await pair.ask("connect_source", connector="postgres", name="shop", config=database.config(), streams=cursors)

@@ -53,12 +53,12 @@ def _visible(lakehouse: Any) -> list[tuple[Any, ...]]:
     return rows
 
 
-@pytest.mark.parametrize("first", [1, 3])
+@pytest.mark.parametrize("first", range(1, 5))
 def test_a_kill_at_any_call_to_the_disk_leaves_a_whole_state_and_a_rerun_ends_right(
     lakehouse: Any, tmp_path: Path, first: int
 ) -> None:
     child = _child_module()
-    calls = range(first, 400, 5)
+    calls = range(first, 400, 4)
 
     for call in calls:
         data_dir = tmp_path / str(call)
@@ -74,7 +74,7 @@ def test_a_kill_at_any_call_to_the_disk_leaves_a_whole_state_and_a_rerun_ends_ri
             break
         assert run.returncode == -signal.SIGKILL
 
-    assert call > first + 5
+    assert call > first + 4
 
 
 @pytest.mark.parametrize("mode", ["append", "merge"])

@@ -30,7 +30,7 @@ def orders(count: int, *, begin: int = 0, op: str | None = None) -> pa.Table:
 
 @pytest.mark.parametrize(
     ("fault", "every", "modes"),
-    [("kill", "367", ["append", "merge", "apply", "replace"]), ("full", "23", ["merge", "apply", "replace"])],
+    [("kill", "181", ["append", "merge", "apply", "replace"]), ("full", "11", ["merge", "apply", "replace"])],
 )
 def test_a_commit_stopped_by_the_system_is_whole_or_was_not(fault: str, every: str, modes: list[str]) -> None:
     if not shutil.which("strace"):

@@ -21,6 +21,8 @@ from servicetsunami.sdk import (
 )
 
 _CLASS = re.compile(r"\[([A-Z][A-Z0-9_]*(?:\.[A-Z0-9_]+)*)\]")
+_REFUSED = re.compile(r"\b40[13] (?:-|codes)")
+"""How the connector says that a status of the sign-in is not tried again."""
 _SIGN_IN_FIX = "check the token or the service principal, and that it has not expired"
 
 
@@ -98,7 +100,7 @@ def _typed(error: Exception, doing: str) -> TsunamiError | None:
 
 
 def refused(said: str, doing: str) -> TsunamiError:
-    """Make an error of what the warehouse said; its text is kept only where it cannot hold a value."""
+    """Make an error of what the warehouse said: its message is ours, for that text may hold values of rows."""
     found = _CLASS.search(said)
     name = found[1] if found else ""
     family = name.partition(".")[0]
@@ -149,8 +151,7 @@ def _not_allowed(said: str, doing: str) -> TsunamiError:
 
 def _request_failed(error: Any, doing: str) -> TsunamiError:
     context = getattr(error, "context", None) or {}
-    status = str(context.get("http-code") or "")
-    if status in ("401", "403") or "401" in str(error) or "403" in str(error):
+    if str(context.get("http-code")) in ("401", "403") or _REFUSED.search(str(error)):
         return AuthError(f"{doing} failed: the workspace refused the sign-in", code="sign_in_refused", fix=_SIGN_IN_FIX)
     return _unreachable(doing)
 

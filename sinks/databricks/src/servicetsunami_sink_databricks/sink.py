@@ -64,7 +64,6 @@ class DatabricksSink(Sink[DatabricksConfig], Warehouse, Views, Derives, Notebook
     def begin(self, load: Load) -> Transaction:
         """Open a transaction; finishes what others began on the table, and clears away what they left."""
         from servicetsunami.sdk.delta import check_key
-        from servicetsunami_sink_databricks.schemas import read_columns
         from servicetsunami_sink_databricks.transaction import DatabricksTransaction
 
         check_key(load)
@@ -75,7 +74,7 @@ class DatabricksSink(Sink[DatabricksConfig], Warehouse, Views, Derives, Notebook
         folder = self._places.stage(load.table)
         self._stage.sweep(folder, done=done, needed=needed, hours=self.config.keep_stage_hours)
         place = self._places.of(load.table, load.generation)
-        columns = read_columns(self._loader, self._places, place)
+        columns = self._columns(place)
         if load.generation is not None and load.evolve == "freeze":
             self._check_frozen(load)
         return DatabricksTransaction(
@@ -118,14 +117,14 @@ class DatabricksSink(Sink[DatabricksConfig], Warehouse, Views, Derives, Notebook
         """List the tables by layer and name."""
         from servicetsunami_sink_databricks.catalogue import summaries
 
-        return self._asked(lambda: summaries(self._reader, self._places, layer), default=())
+        return self._ready(lambda: summaries(self._reader, self._places, layer), default=())
 
     def describe(self, table: TableName) -> TableDetails:
         """Describe a table or a view."""
         from servicetsunami.sdk.delta import table_not_found
         from servicetsunami_sink_databricks.catalogue import details
 
-        found = self._asked(lambda: details(self._reader, self._places, table), default=None)
+        found = self._ready(lambda: details(self._reader, self._places, table), default=None)
         if found is None:
             raise table_not_found(table, ())
         return found
@@ -242,9 +241,6 @@ class DatabricksSink(Sink[DatabricksConfig], Warehouse, Views, Derives, Notebook
         self.provision()
         return work()
 
-    def _asked(self, work: Callable[[], T], *, default: T) -> T:
-        return self._ready(work, default=default)
-
     def _columns(self, place: Place) -> Columns:
         from servicetsunami_sink_databricks.schemas import read_columns
 
@@ -253,8 +249,7 @@ class DatabricksSink(Sink[DatabricksConfig], Warehouse, Views, Derives, Notebook
     def _check_frozen(self, load: Load) -> None:
         """Raise if a generation has other columns than the frozen table that it is to replace."""
         from servicetsunami.sdk.delta import evolved, landing
-        from servicetsunami_sink_databricks.schemas import read_columns
 
-        now = read_columns(self._loader, self._places, self._places.of(load.table))
+        now = self._columns(self._places.of(load.table))
         if now:
             evolved(now, landing(load, load.schema), load.evolve)

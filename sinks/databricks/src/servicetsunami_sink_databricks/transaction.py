@@ -51,7 +51,6 @@ class DatabricksTransaction(Transaction):
         self._stage = stage
         self._local = local
         self._part_bytes = part_bytes
-        self._table = columns
         self._columns = (
             evolved(columns, landing(load, load.schema), load.evolve) if columns else landing(load, load.schema)
         )
