@@ -132,8 +132,9 @@ def test_an_interrupted_command_says_so(monkeypatch: pytest.MonkeyPatch, capsys:
     assert capsys.readouterr().err == "interrupted\n"
 
 
-def test_a_secret_setting_is_not_taken_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
-    code = run(["--setting", "master_key=hunter2", "plugins"])
+@pytest.mark.parametrize("setting", ["master_key=hunter2", 'sink_options={"client_secret": "hunter2"}'])
+def test_a_secret_setting_is_not_taken_from_the_command_line(setting: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code = run(["--setting", setting, "plugins"])
 
     err = capsys.readouterr().err
     assert code == Exit.USAGE

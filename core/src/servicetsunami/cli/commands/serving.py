@@ -125,12 +125,16 @@ def lookalike(
         ended.wait()
 
 
+_SECRET_WORDS = ("key", "token", "password", "client_secret", "client-secret", "sink_options", "sink-options")
+"""What is in the name of a setting that holds a secret, or may."""
+
+
 def open_settings(given: list[tuple[str, str]]) -> dict[str, str]:
     """Return settings given as options; raises `ConfigError` for a secret, which others could read in the process list.
 
     A name that is no setting is left for the settings themselves to refuse.
     """
-    secret = next((name for name, _ in given if any(word in name for word in ("key", "token", "password"))), None)
+    secret = next((name for name, _ in given if any(word in name for word in _SECRET_WORDS)), None)
     if secret is None:
         return {name.replace("-", "_"): value for name, value in given}
     from servicetsunami.sdk import ConfigError
