@@ -87,21 +87,26 @@ def bundle() -> Json:
             "platforms": ["darwin", "linux", "win32"],
             "runtimes": {"python": PROJECT["requires-python"]},
         },
-        "user_config": {
-            "tenant": {
-                "type": "string",
-                "title": "Tenant",
-                "description": "Whose connections and tables these are; `default` on a machine of your own.",
-                "default": "default",
-                "required": True,
-            },
-            "read_only": {
-                "type": "boolean",
-                "title": "Only look and ask",
-                "description": "Whether nothing may be connected, synced or deleted from Claude Desktop.",
-                "default": False,
-                "required": True,
-            },
+        "user_config": choices(),
+    }
+
+
+def choices() -> Json:
+    """Return what Claude Desktop asks for when the extension is installed."""
+    return {
+        "tenant": {
+            "type": "string",
+            "title": "Tenant",
+            "description": "Whose connections and tables these are; `default` on a machine of your own.",
+            "default": "default",
+            "required": True,
+        },
+        "read_only": {
+            "type": "boolean",
+            "title": "Only look and ask",
+            "description": "Whether nothing may be connected, synced or deleted from Claude Desktop.",
+            "default": False,
+            "required": True,
         },
     }
 

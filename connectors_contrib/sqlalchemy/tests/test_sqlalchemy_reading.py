@@ -32,48 +32,51 @@ def landed(database: Any, name: str, *, cursor: str | None = None, **asked: Any)
     return [row for batch in batches for row in batch.to_pylist()]
 
 
+COLUMNS = {
+    "b": ("bool", "1", 1),
+    "t": ("tinyint unsigned", "255", 255),
+    "s": ("smallint", "-32768", -32768),
+    "m": ("mediumint unsigned", "16777215", 16_777_215),
+    "u": ("int unsigned", "4294967295", 4_294_967_295),
+    "g": ("bigint unsigned", "18446744073709551615", Decimal(18_446_744_073_709_551_615)),
+    "d": ("decimal(38,4)", WIDE, Decimal(WIDE)),
+    "w": ("decimal(65,0)", "9" * 65, "9" * 65),
+    "f": ("float", "16777217", 16_777_216.0),
+    "x": ("double", "0.1", 0.1),
+    "c": ("char(3)", "'a'", "a"),
+    "z": ("varchar(20)", "'Zoë 🌊'", "Zoë 🌊"),
+    "l": ("longtext", "'long'", "long"),
+    "n": ("varbinary(4)", "x'00ff'", b"\x00\xff"),
+    "o": ("blob", "x'01'", b"\x01"),
+    "e": ("enum('a','b')", "'b'", "b"),
+    "k": ("set('a','b','c')", "'c,a'", "a,c"),
+    "j": ("json", """'{"n": 12345678901234567890}'""", '{"n": 12345678901234567890}'),
+    "da": ("date", "'2024-02-29'", date(2024, 2, 29)),
+    "dt": ("datetime(6)", "'2024-02-29 10:00:00.000001'", datetime(2024, 2, 29, 10, 0, 0, 1)),
+    "ts": ("timestamp", "'2024-02-29 10:00:00'", datetime(2024, 2, 29, 10, tzinfo=UTC)),
+    "ti": ("time", "'23:59:58'", time(23, 59, 58)),
+    "y": ("year", "2024", 2024),
+    "bi": ("bit(9)", "b'100000001'", 257),
+}  # fmt: skip
+"""Of every type of MariaDB: how it is declared, a value as SQL writes it, and as it has to come."""
+
+
 @pytest.mark.server
 def test_every_type_of_mariadb_comes_exactly(maria: Maria) -> None:
-    columns = {
-        "b": ("bool", "1", 1),
-        "t": ("tinyint unsigned", "255", 255),
-        "s": ("smallint", "-32768", -32768),
-        "m": ("mediumint unsigned", "16777215", 16_777_215),
-        "u": ("int unsigned", "4294967295", 4_294_967_295),
-        "g": ("bigint unsigned", "18446744073709551615", Decimal(18_446_744_073_709_551_615)),
-        "d": ("decimal(38,4)", WIDE, Decimal(WIDE)),
-        "w": ("decimal(65,0)", "9" * 65, "9" * 65),
-        "f": ("float", "16777217", 16_777_216.0),
-        "x": ("double", "0.1", 0.1),
-        "c": ("char(3)", "'a'", "a"),
-        "z": ("varchar(20)", "'Zoë 🌊'", "Zoë 🌊"),
-        "l": ("longtext", "'long'", "long"),
-        "n": ("varbinary(4)", "x'00ff'", b"\x00\xff"),
-        "o": ("blob", "x'01'", b"\x01"),
-        "e": ("enum('a','b')", "'b'", "b"),
-        "k": ("set('a','b','c')", "'c,a'", "a,c"),
-        "j": ("json", """'{"n": 12345678901234567890}'""", '{"n": 12345678901234567890}'),
-        "da": ("date", "'2024-02-29'", date(2024, 2, 29)),
-        "dt": ("datetime(6)", "'2024-02-29 10:00:00.000001'", datetime(2024, 2, 29, 10, 0, 0, 1)),
-        "ts": ("timestamp", "'2024-02-29 10:00:00'", datetime(2024, 2, 29, 10, tzinfo=UTC)),
-        "ti": ("time", "'23:59:58'", time(23, 59, 58)),
-        "y": ("year", "2024", 2024),
-        "bi": ("bit(9)", "b'100000001'", 257),
-    }  # fmt: skip
     maria.run(
         "set time_zone = '+00:00'",
-        f"create table t ({', '.join(f'`{name}` {kind}' for name, (kind, _, _) in columns.items())})",
+        f"create table t ({', '.join(f'`{name}` {kind}' for name, (kind, _, _) in COLUMNS.items())})",
     )
     with closing(maria.server.connect(maria.name)) as connection, connection.cursor() as cursor:
         cursor.execute("set time_zone = '+00:00'")
-        cursor.execute(f"insert into t values ({', '.join(literal for _, literal, _ in columns.values())})")
-        cursor.execute(f"insert into t values ({', '.join(['null'] * len(columns))})")
+        cursor.execute(f"insert into t values ({', '.join(literal for _, literal, _ in COLUMNS.values())})")
+        cursor.execute(f"insert into t values ({', '.join(['null'] * len(COLUMNS))})")
         connection.commit()
 
     full, empty = landed(maria, "t")
 
     assert {name: value for name, value in full.items() if name != "_rescued"} == {
-        name: expected for name, (_, _, expected) in columns.items()
+        name: expected for name, (_, _, expected) in COLUMNS.items()
     }
     assert full.get("_rescued") is None
     assert set(empty.values()) == {None}
