@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
-import socket
 import threading
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
+from http_origin import Opened, Origin, opening, reply
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
@@ -31,16 +28,8 @@ from servicetsunami.sdk import (
     TransientError,
 )
 from servicetsunami.sdk.http import (
-    HttpClient,
     HttpResponse,
-    Next,
     basic,
-    body_cursor,
-    body_next_url,
-    link_header,
-    next_offset,
-    next_page_number,
-    pages,
 )
 from servicetsunami.sdk.http.bodies import decoded
 from servicetsunami.sdk.testing import LocalContext
@@ -49,66 +38,10 @@ ROWS = json.dumps([{"id": number, "name": "Zoë"} for number in range(500)]).enc
 CANARY = "canary-7d21"
 
 
-@dataclass
-class Origin:
-    """A server that answers each request with the next of its answers, byte by byte as given, and then closes."""
-
-    answers: list[bytes]
-    requests: list[bytes] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        answers = iter(self.answers)
-        with suppress(OSError):  # the listener is closed at the end of the test
-            while True:
-                peer, _ = self._listener.accept()
-                with peer:
-                    head = _head(peer)
-                    if head:  # dialling proves that somebody listens, and says nothing
-                        self.requests.append(head)
-                        peer.sendall(next(answers, b"").replace(b"{self}", self.url.encode()))
-
-    def close(self) -> None:
-        self._listener.close()
-
-
-def _head(peer: socket.socket) -> bytes:
-    read = b""
-    while b"\r\n\r\n" not in read and (more := peer.recv(65536)):
-        read += more
-    return read
-
-
-def reply(body: bytes = b"[]", status: str = "200 OK", **headers: str) -> bytes:
-    """Write an answer with its length; headers are given with _ for -."""
-    lines = {"content_length": str(len(body)), **headers}
-    head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in lines.items() if value)
-    return f"HTTP/1.1 {status}\r\nconnection: close\r\n{head}\r\n".encode() + body
-
-
-Opened = Callable[..., tuple[HttpClient, Origin]]
-
-
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Opened]:
-    """Open a client for a server with these answers; its pauses are counted and not slept."""
-    closers: list[Any] = []
-
-    def open_both(*answers: bytes, **options: Any) -> tuple[HttpClient, Origin]:
-        origin = Origin(list(answers))
-        context = LocalContext(data_dir=tmp_path)
-        client = context.http(origin.url, **options)
-        client = replace(client, sleep=lambda _seconds: None)
-        closers.extend((client, origin))
-        return client, origin
-
-    yield open_both
-    for one in closers:
-        one.close()
+    with opening(tmp_path) as open_both:
+        yield open_both
 
 
 def test_json_keeps_decimals_and_text_as_they_are(opened: Opened) -> None:
@@ -298,54 +231,6 @@ def test_basic_authentication_and_parameters_are_sent_as_they_should_be(opened: 
     assert "authorization: Basic QWRhOnDDpDpzcw==" in head
 
 
-def numbered(start: int, size: int = 2, last: int = 5) -> bytes:
-    return json.dumps(list(range(start, min(start + size, last)))).encode()
-
-
-def walk(http: HttpClient, **how: Any) -> list[Any]:
-    return [row for page in pages(http, "/rows", {"limit": 2}, **how) for row in page.json()]
-
-
-def test_pages_are_walked_by_the_link_header(opened: Opened) -> None:
-    following = '<{self}/rows?page=2>; rel="next", <{self}/rows>; rel="first prev"'
-    http, _ = opened(reply(numbered(0), link=following), reply(numbered(2)))
-
-    assert walk(http, then=link_header) == [0, 1, 2, 3]
-
-
-def rows_of(page: HttpResponse) -> list[Any]:
-    found: list[Any] = page.json()
-    return found
-
-
-@pytest.mark.parametrize("then", [next_page_number("page", rows_of), next_offset("skip", rows_of)])
-def test_pages_are_walked_by_number_and_by_offset(opened: Opened, then: Next) -> None:
-    http, _ = opened(reply(numbered(0)), reply(numbered(2)), reply(numbered(4)), reply())
-
-    assert walk(http, then=then) == [0, 1, 2, 3, 4]
-
-
-@pytest.mark.parametrize("then", [body_next_url("links.next"), body_cursor("meta.cursor", "c")])
-def test_pages_are_walked_by_what_the_body_says(opened: Opened, then: Next) -> None:
-    first = {"rows": [1], "links": {"next": "/rows?c=2"}, "meta": {"cursor": "2"}}
-    last = {"rows": [2], "links": {"next": None}, "meta": {}}
-    http, origin = opened(reply(json.dumps(first).encode()), reply(json.dumps(last).encode()))
-
-    found = [row for page in pages(http, "/rows", then=then) for row in page.json()["rows"]]
-
-    assert found == [1, 2]
-    assert b"c=2" in origin.requests[1]
-
-
-def test_pages_that_lead_back_are_an_error(opened: Opened) -> None:
-    http, _ = opened(*[reply(link='</rows>; rel="next"')] * 3)
-
-    with pytest.raises(DataError) as refused:
-        list(pages(http, "/rows", then=link_header))
-
-    assert refused.value.code == "page_loop"
-
-
 def test_many_are_asked_for_at_once_and_come_in_the_order_asked_for(opened: Opened) -> None:
     http, _ = opened(*[reply(b"[%d]" % number) for number in range(20)])
 
@@ -392,17 +277,3 @@ def test_a_key_that_no_header_may_hold_is_told_without_it(value: str, tmp_path: 
 
     assert refused.value.code == "bad_header"
     assert value not in str(refused.value)
-
-
-@pytest.mark.parametrize("target", ["/api/rows?page=2", "?page=2", "rows?page=2"])
-def test_a_link_to_the_next_page_is_taken_relative_to_its_page(target: str, tmp_path: Path) -> None:
-    more = b'HTTP/1.1 200 OK\r\nlink: <%s>; rel="next"\r\ncontent-length: 3\r\n\r\n[1]' % target.encode()
-    last = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n[2]"
-    origin = Origin([more, last])
-    http = LocalContext(data_dir=tmp_path / "data").http(f"{origin.url}/api")
-
-    found = [page.json() for page in pages(http, "/rows", then=link_header)]
-    http.close()
-
-    assert found == [[1], [2]]
-    assert origin.requests[1].startswith(b"GET /api/rows?page=2 ")
